@@ -1,0 +1,3 @@
+//! Bytes to values and back: every format that Tandem speaks, without state.
+
+pub mod text;
