@@ -1,0 +1,33 @@
+//! `dev`: Trunk's server with reload, in front of a gateway that is built for development.
+
+use std::process::Child;
+
+use anyhow::{Context, Result};
+
+use crate::shell::{cargo, command, root, run, step};
+use crate::tools;
+
+/// A gateway that ends with this program.
+struct Gateway(Child);
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Serves until interrupted. Trunk.toml proxies the API and the WebSockets to the gateway's address.
+pub fn dev() -> Result<()> {
+    let wasm = tools::Wasm::ensure()?;
+    let (trunk, bindgen, optimiser) = (tools::trunk()?, tools::wasm_bindgen()?, tools::wasm_opt()?);
+    step("Building the gateway", || run(cargo().args(["build", "--package", "ws-gateway"])))?;
+    let mut serve = command(root().join("target/debug/ws-gateway"));
+    serve.args(["serve", "--demo", "--data-dir"]).arg(root().join("data"));
+    let _gateway = Gateway(serve.spawn().context("cannot start the gateway")?);
+    let mut watch = command(&trunk);
+    wasm.prepare(&mut watch)?;
+    watch.env("PATH", tools::search_path(&[&bindgen, &optimiser])?);
+    watch.env_remove("NO_COLOR");
+    run(watch.args(["serve", "--offline", "--dist"]).arg(root().join("target/web-dev")))
+}
