@@ -1,1 +1,6 @@
-//! (filled below)
+//! The service's own words, used by both ends: who (addresses), what (identifiers, receipts) and what was kept (history).
+
+pub mod address;
+pub mod history;
+pub mod ids;
+pub mod receipt;
