@@ -1,1 +1,3 @@
-//! (filled below)
+//! SIP machines: what happens in which order and when, on typed values, without clock or socket.
+
+pub mod digest;
