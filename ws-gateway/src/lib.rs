@@ -1,0 +1,6 @@
+//! The Tandem server as a library: the pure node and what drives it, for the binary, its tests and its benchmarks.
+//!
+//! `node`, `sip_core` and `participating` are pure; `store` keeps; `edge` owns sockets, HTTP and the clock.
+
+pub mod config;
+pub mod edge;
