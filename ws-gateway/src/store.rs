@@ -1,0 +1,73 @@
+//! The message store: everything that must survive the process, behind the trait [`Store`].
+//!
+//! Writes come as [`Unit`]s, each of which happens wholly or not at all; [`Writer`] gathers the units that wait into one durable
+//! transaction. Every user has a box of messages with one counter: a message's `seq` and the box's change cursor are both taken from it
+//! within the transaction, so that it grows in the order of the commits and nobody who asks "what changed since" misses anything.
+//! `sqlite` is the embedded back end; every back end has to pass `contract`.
+
+mod model;
+mod writer;
+
+use wasm_core::Time;
+use wasm_core::cpm::address::Address;
+use wasm_core::cpm::history::{Changes, Folders, Page};
+use wasm_core::cpm::ids::MessageId;
+
+pub use model::{
+    Account, Applied, BindingKey, Direction, Disposition, Entry, NewAccount, Outcome, Pending, PendingId, PendingKind, Queued, Secret,
+    StoreError, StoredBinding, StoredMessage, StoredSession, TokenHash, Unit, UserId, Write,
+};
+pub use writer::{Limits, Writer};
+
+/// What a back end can do. Reads see everything that a finished [`commit`](Store::commit) wrote.
+pub trait Store: Send + Sync + 'static {
+    /// Makes the units durable in one transaction, in their order, and says what became of each. A unit that fails leaves nothing
+    /// behind and does not hurt the others; when the transaction itself fails, every unit has failed.
+    fn commit(&self, units: Vec<Unit>) -> Vec<Result<Applied, StoreError>>;
+
+    /// The account that an address belongs to.
+    fn account(&self, address: &Address) -> Result<Option<Account>, StoreError>;
+
+    /// All accounts, by their primary address.
+    fn accounts(&self) -> Result<Vec<Account>, StoreError>;
+
+    /// A number that grows with every change to the accounts, also one made by another process.
+    fn accounts_version(&self) -> Result<u64, StoreError>;
+
+    /// The secret of the server with this name: `fresh` when there was none, else what was kept first, for ever.
+    fn secret(&self, name: &str, fresh: [u8; 32]) -> Result<[u8; 32], StoreError>;
+
+    /// The change cursor of a user's box.
+    fn cursor(&self, user: UserId) -> Result<u64, StoreError>;
+
+    /// The folders of a box, newest message first; with `before` only those whose newest message is older than that `seq`.
+    fn conversations(&self, user: UserId, before: Option<u64>, limit: usize) -> Result<Folders, StoreError>;
+
+    /// The last `limit` messages of a folder, or the last before a `seq`, oldest first.
+    fn messages(&self, user: UserId, with: &Address, before: Option<u64>, limit: usize) -> Result<Page, StoreError>;
+
+    /// What is new or changed after the cursor `since`, by ascending change, at most `limit` objects.
+    fn changes(&self, user: UserId, since: u64, limit: usize) -> Result<Changes, StoreError>;
+
+    /// The messages with this identifier that the user received or sent. More than one only when several peers (or the user, to
+    /// several peers) used the same identifier.
+    fn message(&self, user: UserId, direction: Direction, message_id: &MessageId) -> Result<Vec<Entry>, StoreError>;
+
+    /// What waits for a user's devices, in the order it was queued, from after a given entry on.
+    fn pending(&self, user: UserId, after: Option<PendingId>, limit: usize) -> Result<Vec<Queued>, StoreError>;
+
+    /// What waited until it expired, the earliest first.
+    fn expired(&self, now: Time, limit: usize) -> Result<Vec<Queued>, StoreError>;
+
+    /// The bindings of one user.
+    fn bindings(&self, user: UserId) -> Result<Vec<StoredBinding>, StoreError>;
+
+    /// The bindings of all users: what a registrar starts from.
+    fn all_bindings(&self) -> Result<Vec<StoredBinding>, StoreError>;
+
+    /// The HTTP session that a token opens, expired or not.
+    fn session(&self, token: &TokenHash) -> Result<Option<StoredSession>, StoreError>;
+
+    /// All HTTP sessions of a user.
+    fn sessions(&self, user: UserId) -> Result<Vec<StoredSession>, StoreError>;
+}
