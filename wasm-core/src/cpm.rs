@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod envelope;
+pub mod feature;
 pub mod history;
 pub mod ids;
 pub mod receipt;

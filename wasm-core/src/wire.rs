@@ -1,3 +1,8 @@
 //! Bytes to values and back: every format that Tandem speaks, without state.
 
+pub mod cpim;
+pub mod imdn;
+pub mod iscomposing;
+pub mod mime;
 pub mod text;
+pub mod xml;

@@ -1,40 +1,44 @@
-//! The identifiers of CPM, each a type of its own so that none is taken for another.
+//! The service's identifiers, each a type of its own.
 //!
-//! All are opaque text to us: what a peer chose is kept as it is, within a bound and without control characters; what we mint is a UUID.
+//! Ours are random UUIDs [RFC4122]; those of others are taken as they are if they are short and hold no control characters.
 
+use std::borrow::Borrow;
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{Entropy, Text};
 
-/// The longest identifier that is taken from a peer, in bytes.
+/// The longest identifier that is accepted, in bytes.
 pub const LONGEST: usize = 256;
 
-/// Whether `text` may be an identifier: not empty, bounded, no control characters or white space at its ends.
-fn is_identifier(text: &str) -> bool {
-    !text.is_empty() && text.len() <= LONGEST && text.trim() == text && !text.chars().any(char::is_control)
+/// The text without white space around it, if it can be an identifier.
+fn check(text: &Text) -> Option<Text> {
+    let id = text.trim();
+    let good = !id.is_empty() && id.len() <= LONGEST && !id.chars().any(char::is_control);
+    good.then(|| text.slice_of(id))
 }
 
 macro_rules! identifier {
-    ($(#[$about:meta])* $name:ident) => {
-        $(#[$about])*
+    ($(#[$doc:meta])* $name:ident, $make:expr) => {
+        $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         #[serde(transparent)]
         pub struct $name(Text);
 
         impl $name {
-            /// Mints a new one: a random UUID.
+            /// A new one that nobody else has.
             pub fn new(entropy: &mut Entropy) -> Self {
-                $name(Text::from(entropy.uuid()))
+                let make: fn(&mut Entropy) -> String = $make;
+                $name(Text::from(make(entropy)))
             }
 
-            /// Takes over what a peer chose, if it is of bearable length and free of control characters.
+            /// One that somebody else made.
             pub fn parse(text: &Text) -> Option<Self> {
-                is_identifier(text).then(|| $name(text.clone()))
+                check(text).map($name)
             }
 
-            /// The identifier as text.
+            /// The identifier as it travels.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -51,45 +55,103 @@ macro_rules! identifier {
             }
         }
 
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl From<$name> for Text {
+            fn from(id: $name) -> Text {
+                id.0
+            }
+        }
+
+        impl From<&$name> for Text {
+            fn from(id: &$name) -> Text {
+                id.0.clone()
+            }
+        }
+
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = Text::deserialize(deserializer)?;
-                $name::parse(&text).ok_or_else(|| serde::de::Error::custom(concat!("not a ", stringify!($name))))
+                check(&Text::deserialize(deserializer)?).map($name).ok_or_else(|| serde::de::Error::custom(concat!("not a ", stringify!($name))))
             }
         }
     };
 }
 
 identifier! {
-    /// One message: `imdn.Message-ID` [RFC5438 §6.3].
-    MessageId
+    /// Names one message for its notifications: CPIM's `imdn.Message-ID`.
+    MessageId, |entropy| entropy.uuid()
 }
+
 identifier! {
-    /// One conversation, over all its sessions and messages: the Conversation-ID header.
-    ConversationId
+    /// Names a conversation: the `Conversation-ID` that all its messages and sessions carry.
+    ConversationId, |entropy| entropy.uuid()
 }
+
 identifier! {
-    /// One session or stand-alone message of a conversation: the Contribution-ID header.
-    ContributionId
+    /// Names one message or session within a conversation: `Contribution-ID`, and `InReplyTo-Contribution-ID` when it is answered.
+    ContributionId, |entropy| entropy.uuid()
 }
+
 identifier! {
-    /// One device: the value of `+sip.instance`, without the angle brackets [RFC5626 §4.1].
-    InstanceId
+    /// Names a device: the UUID URN of `+sip.instance` [RFC5626 §4.1].
+    InstanceId, |entropy| format!("urn:uuid:{}", entropy.uuid())
+}
+
+impl InstanceId {
+    /// Reads the parameter's value, which has angle brackets and perhaps still its quotes.
+    pub fn from_param(value: &str) -> Option<Self> {
+        let value = value.trim().trim_matches('"').trim();
+        let id = value.strip_prefix('<').and_then(|value| value.strip_suffix('>')).unwrap_or(value);
+        InstanceId::parse(&Text::from(id))
+    }
+
+    /// The parameter's value with its angle brackets, without quotes.
+    pub fn to_param(&self) -> String {
+        format!("<{}>", self.0)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// R001: identifiers are UUIDs of ours or whatever bounded text a peer uses.
+    /// R034: every message has a new Contribution-ID; R033: a new conversation has a new Conversation-ID.
     #[test]
-    fn identifiers_are_bounded() {
-        let minted = MessageId::new(&mut Entropy::new([3; 32]));
-        assert_eq!(MessageId::parse(minted.text()), Some(minted));
-        assert!(MessageId::parse(&Text::from("34jk324j")).is_some());
-        for bad in ["", " x", "a\r\nVia: b", &"x".repeat(LONGEST + 1)] {
+    fn new_identifiers_differ() {
+        let mut entropy = Entropy::new([3; 32]);
+        assert_ne!(ContributionId::new(&mut entropy), ContributionId::new(&mut entropy));
+        assert_ne!(ConversationId::new(&mut entropy), ConversationId::new(&mut entropy));
+    }
+
+    /// R022: a device is named by a UUID URN.
+    #[test]
+    fn an_instance_is_a_uuid_urn() {
+        let instance = InstanceId::new(&mut Entropy::new([4; 32]));
+        assert!(instance.as_str().starts_with("urn:uuid:"));
+        assert_eq!(instance.as_str().len(), "urn:uuid:".len() + 36);
+        assert_eq!(InstanceId::from_param(&instance.to_param()), Some(instance.clone()));
+        assert_eq!(InstanceId::from_param(&format!("\"<{instance}>\"")), Some(instance.clone()));
+        assert_eq!(InstanceId::from_param(instance.as_str()), Some(instance));
+    }
+
+    #[test]
+    fn identifiers_of_others_are_bounded() {
+        assert_eq!(MessageId::parse(&Text::from(" 34jk324j ")).unwrap().as_str(), "34jk324j");
+        for bad in ["", "  ", "a\r\nb", "a\u{0}", &"x".repeat(257)] {
             assert_eq!(MessageId::parse(&Text::from(bad)), None, "{bad:?}");
         }
-        assert!(serde_json::from_str::<MessageId>("\"a\\nb\"").is_err());
+        assert!(serde_json::from_str::<MessageId>("\"\\n\"").is_err());
+        let id: MessageId = serde_json::from_str("\"abc\"").unwrap();
+        assert_eq!(serde_json::to_string(&id).unwrap(), "\"abc\"");
     }
 }
