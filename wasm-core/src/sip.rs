@@ -1,3 +1,4 @@
 //! SIP machines: what happens in which order and when, on typed values, without clock or socket.
 
 pub mod digest;
+pub mod flow;
