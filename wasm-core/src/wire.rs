@@ -4,5 +4,6 @@ pub mod cpim;
 pub mod imdn;
 pub mod iscomposing;
 pub mod mime;
+pub mod sip;
 pub mod text;
 pub mod xml;

@@ -25,9 +25,12 @@ impl Text {
 
     /// The part of this text that `part` is, without a copy where `part` lies within it, else as a text of its own.
     pub fn slice_of(&self, part: &str) -> Text {
+        if part.is_empty() {
+            return Text { source: Arc::clone(&self.source), start: self.start, end: self.start };
+        }
         let base = self.source.as_ptr() as usize;
         let at = (part.as_ptr() as usize).wrapping_sub(base);
-        if part.is_empty() || at < self.start as usize || at + part.len() > self.end as usize {
+        if at < self.start as usize || at + part.len() > self.end as usize {
             return Text::from(part);
         }
         Text { source: Arc::clone(&self.source), start: at as u32, end: (at + part.len()) as u32 }

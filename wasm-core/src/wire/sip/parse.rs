@@ -1,0 +1,317 @@
+//! Bytes to messages.
+//!
+//! The head becomes one shared text, of which every value is a slice. What every element of the network reads (Via, From, To, Call-ID,
+//! CSeq, Contact, Max-Forwards, Content-Length) is checked here, so that a message that comes out has these headers and they can be
+//! read; other headers are checked by who reads them. Where a request is refused, the response to send is made here too [RFC4475].
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use memchr::{memchr_iter, memmem};
+use smallvec::SmallVec;
+
+use super::error::{Limits, ParseError, ParseErrorKind};
+use super::headers::TypedHeader;
+use super::scan::{self, TOKEN};
+use super::{HeaderName, Headers, Message, Method, Request, Response, Status, To, Uri, address, identity, number, uri, via};
+use crate::Text;
+
+/// What is wrong, and where in the bytes.
+#[derive(Clone, Copy)]
+struct Fault(ParseErrorKind, usize);
+
+impl Message {
+    /// Reads the one message in a datagram or a WebSocket frame; octets behind its Content-Length are left out.
+    pub fn parse(data: &[u8], limits: &Limits) -> Result<Message, ParseError> {
+        read(data, limits, Bytes::copy_from_slice)
+    }
+
+    /// Like [`Message::parse`], but the body shares the memory of the whole datagram.
+    pub fn parse_shared(data: &Bytes, limits: &Limits) -> Result<Message, ParseError> {
+        read(data, limits, |body| data.slice_ref(body))
+    }
+}
+
+fn read<'a>(data: &'a [u8], limits: &Limits, body_of: impl FnOnce(&'a [u8]) -> Bytes) -> Result<Message, ParseError> {
+    // [RFC3261 §7.5] Empty lines before the start line are keep-alives.
+    let skipped = data.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+    let data = &data[skipped..];
+    if data.is_empty() {
+        return Err(ParseError { kind: ParseErrorKind::Empty, offset: skipped, reply: None });
+    }
+    let head = Head::read(data, limits);
+    let mut fault = head.fault;
+    let start = match start_line(&head, limits) {
+        Ok(start) => Some(start),
+        Err(found) => {
+            fault = fault.or(Some(found));
+            None
+        }
+    };
+    let (headers, bad_line) = header_lines(&head, limits);
+    fault = fault.or(bad_line);
+    let method = match &start {
+        Some(Start::Request(method, _)) => Some(method),
+        Some(Start::Response(..)) | None => None,
+    };
+    let content_length = match check(&headers, method, &head.text) {
+        Ok(length) => length,
+        Err(found) => {
+            fault = fault.or(Some(found));
+            None
+        }
+    };
+    let rest = data.get(head.body_at..).unwrap_or_default();
+    let length = content_length.unwrap_or(rest.len());
+    if length > limits.body {
+        fault = fault.or(Some(Fault(ParseErrorKind::BodyTooLarge, head.body_at)));
+    }
+    if data.len() > limits.message {
+        fault = fault.or(Some(Fault(ParseErrorKind::TooLarge, limits.message)));
+    }
+    match (start, rest.get(..length), fault) {
+        (Some(Start::Request(method, uri)), Some(body), None) => {
+            Ok(Message::Request(Request { method, uri, headers, body: body_of(body) }))
+        }
+        (Some(Start::Response(status, reason)), Some(body), None) => {
+            Ok(Message::Response(Response { status, reason, headers, body: body_of(body) }))
+        }
+        (_, _, fault) => {
+            let Fault(kind, offset) = fault.unwrap_or(Fault(ParseErrorKind::Truncated, data.len()));
+            Err(ParseError { kind, offset: offset + skipped, reply: reply(&head, headers, kind) })
+        }
+    }
+}
+
+/// The start line and the header lines as text, with folds undone.
+struct Head {
+    text: Text,
+    /// Where each line's CRLF starts.
+    ends: SmallVec<[u32; 64]>,
+    body_at: usize,
+    fault: Option<Fault>,
+}
+
+impl Head {
+    fn read(data: &[u8], limits: &Limits) -> Head {
+        let window = &data[..data.len().min(limits.head)];
+        let (bytes, body_at, mut fault) = match memmem::find(window, b"\r\n\r\n") {
+            Some(end) => (&data[..end + 2], end + 4, None),
+            None if data.len() > limits.head => (window, data.len(), Some(Fault(ParseErrorKind::TooLarge, limits.head))),
+            None => (window, data.len(), Some(Fault(ParseErrorKind::Unterminated, data.len()))),
+        };
+        let mut ends = SmallVec::new();
+        let mut folded = false;
+        let mut returns = 0;
+        for newline in memchr_iter(b'\n', bytes) {
+            let end = newline.wrapping_sub(1);
+            if bytes.get(end) != Some(&b'\r') {
+                // A bare line feed ends no line, but no reading of it is safe.
+                fault = fault.or(Some(Fault(ParseErrorKind::HeaderLine, newline)));
+                continue;
+            }
+            returns += 1;
+            if matches!(bytes.get(newline + 1), Some(b' ' | b'\t')) {
+                folded = true;
+            } else if ends.len() <= limits.headers {
+                ends.push(end as u32);
+            } else {
+                fault = fault.or(Some(Fault(ParseErrorKind::TooLarge, newline)));
+            }
+        }
+        if memchr_iter(b'\r', bytes).count() != returns {
+            let bare = memchr_iter(b'\r', bytes).find(|at| bytes.get(at + 1) != Some(&b'\n')).unwrap_or_default();
+            fault = fault.or(Some(Fault(ParseErrorKind::HeaderLine, bare)));
+        }
+        let text = match std::str::from_utf8(bytes) {
+            Ok(text) if !folded => Arc::from(text),
+            Ok(_) => mended(bytes, |byte| byte),
+            Err(error) => {
+                fault = fault.or(Some(Fault(ParseErrorKind::Encoding, error.valid_up_to())));
+                mended(bytes, |byte| if byte.is_ascii() { byte } else { b'?' })
+            }
+        };
+        Head { text: Text::from(text), ends, body_at, fault }
+    }
+
+    /// The lines, of which the first is the start line.
+    fn lines(&self) -> impl Iterator<Item = &str> {
+        let mut start = 0;
+        self.ends.iter().map(move |&end| {
+            let line = self.text.get(start..end as usize).unwrap_or_default();
+            start = end as usize + 2;
+            line
+        })
+    }
+
+    /// Where a part of the text stands in the bytes.
+    fn offset(&self, part: &str) -> usize {
+        (part.as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize)
+    }
+}
+
+/// A copy of the same length in which each fold's line end is two spaces and each byte is what `byte` makes of it.
+fn mended(bytes: &[u8], byte: impl Fn(u8) -> u8) -> Arc<str> {
+    let mut out: Vec<u8> = bytes.iter().map(|&old| byte(old)).collect();
+    for at in memmem::find_iter(bytes, b"\r\n") {
+        if matches!(bytes.get(at + 2), Some(b' ' | b'\t')) {
+            out[at..at + 2].fill(b' ');
+        }
+    }
+    String::from_utf8_lossy(&out).into()
+}
+
+enum Start {
+    Request(Method, Uri),
+    Response(Status, Text),
+}
+
+fn start_line(head: &Head, limits: &Limits) -> Result<Start, Fault> {
+    let line = head.lines().next().unwrap_or_default();
+    let bad = |part: &str| Fault(ParseErrorKind::StartLine, head.offset(part));
+    if is_version(line.get(..4).unwrap_or_default(), "SIP/") {
+        let (version, rest) = line.split_once(' ').ok_or(bad(line))?;
+        version_is_ours(version, head)?;
+        let (code, reason) = rest.split_once(' ').unwrap_or((rest, ""));
+        let status = scan::number(code).filter(|code| (100..700).contains(code) && rest.len() >= 3);
+        let status = status.filter(|_| code.len() == 3).ok_or(Fault(ParseErrorKind::StatusCode, head.offset(code)))?;
+        return Ok(Start::Response(Status(status as u16), head.text.slice_of(reason)));
+    }
+    let (name, rest) = line.split_once(' ').ok_or(bad(line))?;
+    let method = match Method::known(name) {
+        Some(method) => method,
+        None if scan::is_token(name) => Method::Other(head.text.slice_of(name)),
+        None => return Err(bad(name)),
+    };
+    let (target, version) = rest.rsplit_once(' ').ok_or(bad(rest))?;
+    version_is_ours(version, head)?;
+    if target.len() > limits.uri {
+        return Err(Fault(ParseErrorKind::UriTooLong, head.offset(target)));
+    }
+    let parts = uri::split(target).map_err(|error| Fault(ParseErrorKind::RequestUri, head.offset(target) + error.offset))?;
+    match &parts {
+        // [RFC3261 §19.1.1] A Request-URI has no headers.
+        uri::Parts::Sip(parts) if parts.headers.is_some() => Err(Fault(ParseErrorKind::RequestUri, head.offset(target))),
+        uri::Parts::Other if !target.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("urn:")) => {
+            Err(Fault(ParseErrorKind::Scheme, head.offset(target)))
+        }
+        uri::Parts::Sip(_) | uri::Parts::Tel { .. } | uri::Parts::Other => {
+            Ok(Start::Request(method, Uri::of(&head.text.slice_of(target), parts)))
+        }
+    }
+}
+
+fn is_version(text: &str, version: &str) -> bool {
+    text.eq_ignore_ascii_case(version)
+}
+
+/// Whether the version is 2.0, and where it is not, whether it is a version at all.
+fn version_is_ours(version: &str, head: &Head) -> Result<(), Fault> {
+    if is_version(version, "SIP/2.0") {
+        return Ok(());
+    }
+    let number =
+        version.get(4..).filter(|_| is_version(version.get(..4).unwrap_or_default(), "SIP/")).and_then(|rest| rest.split_once('.'));
+    match number {
+        Some((major, minor)) if scan::number(major).is_some() && scan::number(minor).is_some() => {
+            Err(Fault(ParseErrorKind::Version, head.offset(version)))
+        }
+        Some(_) | None => Err(Fault(ParseErrorKind::StartLine, head.offset(version))),
+    }
+}
+
+/// All header lines that can be read, and the first that cannot.
+fn header_lines(head: &Head, limits: &Limits) -> (Headers, Option<Fault>) {
+    let mut headers = Headers::with_capacity(head.ends.len());
+    let mut fault = None;
+    for line in head.lines().skip(1) {
+        let length = line.bytes().take_while(|&byte| scan::is(TOKEN, byte)).count();
+        let (name, rest) = line.split_at(length);
+        let value = rest.trim_start_matches([' ', '\t']).strip_prefix(':');
+        match value {
+            Some(value) if length > 0 && line.len() <= limits.header_line => {
+                let name = HeaderName::known(name).unwrap_or_else(|| HeaderName::Other(head.text.slice_of(name)));
+                headers.push_read(name, head.text.slice_of(value.trim_matches([' ', '\t'])));
+            }
+            Some(_) if length > 0 => fault = fault.or(Some(Fault(ParseErrorKind::TooLarge, head.offset(line)))),
+            Some(_) | None => fault = fault.or(Some(Fault(ParseErrorKind::HeaderLine, head.offset(rest)))),
+        }
+    }
+    (headers, fault)
+}
+
+/// Checks the headers that every element reads, and gives the Content-Length where there is one.
+fn check(headers: &Headers, method: Option<&Method>, head: &str) -> Result<Option<usize>, Fault> {
+    use ParseErrorKind::{Duplicate, Header, MethodMismatch, Missing};
+    let (mut via, mut from, mut to, mut call_id, mut cseq, mut max_forwards) = (false, false, false, false, false, false);
+    let mut content_length = None;
+    let base = head.as_ptr() as usize;
+    for header in headers.iter() {
+        let value = header.value.as_str();
+        let at = (value.as_ptr() as usize).saturating_sub(base);
+        let once = |seen: &mut bool, name| if std::mem::replace(seen, true) { Err(Fault(Duplicate(name), at)) } else { Ok(()) };
+        let bad = |name, offset| Fault(Header(name), at + offset);
+        match header.name {
+            HeaderName::Via => {
+                via = true;
+                via::check(value).map_err(|error| bad("Via", error.offset))?;
+            }
+            HeaderName::From => {
+                once(&mut from, "From")?;
+                address::check(value).map_err(|error| bad("From", error.offset))?;
+            }
+            HeaderName::To => {
+                once(&mut to, "To")?;
+                address::check(value).map_err(|error| bad("To", error.offset))?;
+            }
+            HeaderName::Contact => address::check_contact(value).map_err(|error| bad("Contact", error.offset))?,
+            HeaderName::CallId => {
+                once(&mut call_id, "Call-ID")?;
+                identity::call_id(value).map_err(|error| bad("Call-ID", error.offset))?;
+            }
+            HeaderName::CSeq => {
+                once(&mut cseq, "CSeq")?;
+                let (_, name) = number::split_cseq(value).map_err(|error| bad("CSeq", error.offset))?;
+                if method.is_some_and(|method| method.as_str() != name) {
+                    return Err(Fault(MethodMismatch, at));
+                }
+            }
+            HeaderName::MaxForwards => {
+                once(&mut max_forwards, "Max-Forwards")?;
+                number::hops(value).ok_or(bad("Max-Forwards", 0))?;
+            }
+            HeaderName::ContentLength => {
+                if content_length.is_some() {
+                    return Err(Fault(Duplicate("Content-Length"), at));
+                }
+                let length = scan::number(value).and_then(|length| usize::try_from(length).ok());
+                content_length = Some(length.ok_or(bad("Content-Length", 0))?);
+            }
+            _ => {}
+        }
+    }
+    let missing = [(via, "Via"), (from, "From"), (to, "To"), (call_id, "Call-ID"), (cseq, "CSeq")].into_iter().find(|(seen, _)| !seen);
+    match missing {
+        Some((_, name)) => Err(Fault(Missing(name), head.len())),
+        None => Ok(content_length),
+    }
+}
+
+/// The response to a request that is refused, unless it is an ACK, or too little of it could be read to send one.
+fn reply(head: &Head, headers: Headers, kind: ParseErrorKind) -> Option<Box<Response>> {
+    let line = head.lines().next().unwrap_or_default();
+    let method = line.split(' ').next().unwrap_or_default();
+    if !scan::is_token(method) || method == "ACK" || !headers.has(&HeaderName::Via) {
+        return None;
+    }
+    let mut response = Response::answering(&headers, kind.status());
+    if let Some(mut to) = headers.read::<To>()
+        && to.tag().is_none()
+    {
+        // The same for a retransmission [RFC3261 §8.2.7].
+        let hash = head.text.bytes().fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
+        to.set_tag(&format!("{hash:016x}"));
+        response.headers.set(To::NAME, to.to_string());
+    }
+    Some(Box::new(response))
+}
