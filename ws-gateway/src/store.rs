@@ -5,7 +5,10 @@
 //! within the transaction, so that it grows in the order of the commits and nobody who asks "what changed since" misses anything.
 //! `sqlite` is the embedded back end; every back end has to pass `contract`.
 
+#[cfg(test)]
+mod contract;
 mod model;
+pub mod sqlite;
 mod writer;
 
 use wasm_core::Time;
@@ -17,6 +20,7 @@ pub use model::{
     Account, Applied, BindingKey, Direction, Disposition, Entry, NewAccount, Outcome, Pending, PendingId, PendingKind, Queued, Secret,
     StoreError, StoredBinding, StoredMessage, StoredSession, TokenHash, Unit, UserId, Write,
 };
+pub use sqlite::Sqlite;
 pub use writer::{Limits, Writer};
 
 /// What a back end can do. Reads see everything that a finished [`commit`](Store::commit) wrote.

@@ -1,0 +1,291 @@
+//! The embedded back end: one SQLite file in WAL mode with full synchronisation.
+//!
+//! One connection writes, a few read beside it, each on its own snapshot. A commit has reached the disk when `commit` returns; after a
+//! crash SQLite itself takes the log up again, so that there is nothing to repair. Other processes (the operator's commands) may open
+//! the same directory meanwhile: a writer waits for the other up to [`PATIENCE`].
+
+mod batch;
+mod columns;
+mod pool;
+mod read;
+mod schema;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, params};
+use wasm_core::Time;
+use wasm_core::cpm::address::Address;
+use wasm_core::cpm::history::{Changes, Folders, Page};
+use wasm_core::cpm::ids::MessageId;
+
+use super::{
+    Account, Applied, Direction, Entry, PendingId, Queued, Store, StoreError, StoredBinding, StoredSession, TokenHash, Unit, UserId,
+};
+use batch::{Batch, Fault};
+use pool::Pool;
+
+/// The database's name in the data directory.
+pub const FILE: &str = "tandem.db";
+
+/// How long a writer waits for another process.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How many read at the same time.
+const READERS: usize = 4;
+
+/// Pages in the log before they are brought into the database: few enough to keep recovery short, many enough that a page which
+/// changes all the time is copied once for many commits.
+const CHECKPOINT_PAGES: i64 = 8_000;
+
+/// A database up to this size is checked whole when it is opened.
+const CHECKED_SIZE: u64 = 32 << 20;
+
+/// The counter that grows with every change to the accounts.
+const ACCOUNTS: &str = "accounts";
+
+/// The store in a SQLite database.
+pub struct Sqlite {
+    writer: Mutex<Connection>,
+    /// None for a database in memory, which has one connection only.
+    readers: Option<Pool>,
+    path: PathBuf,
+}
+
+impl Sqlite {
+    /// Opens the database of a data directory, and creates directory and database where there is none.
+    pub fn open(directory: &Path) -> Result<Sqlite, StoreError> {
+        let path = directory.join(FILE);
+        create(directory, &path).map_err(|error| StoreError::Io(format!("{}: {error}", path.display())))?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&path, flags).map_err(|error| explain(&path, error))?;
+        let writer = prepare(&path, connection)?;
+        let readers = Some(Pool::new(path.clone(), READERS));
+        Ok(Sqlite { writer: Mutex::new(writer), readers, path })
+    }
+
+    /// A database that ends with this value: for tests.
+    pub fn in_memory() -> Result<Sqlite, StoreError> {
+        let path = PathBuf::from(":memory:");
+        let connection = Connection::open_in_memory().map_err(|error| explain(&path, error))?;
+        let writer = prepare(&path, connection)?;
+        Ok(Sqlite { writer: Mutex::new(writer), readers: None, path })
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Connection> {
+        // Whoever panicked with it has left an open transaction at most, which the next one rolls back.
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read<T>(&self, query: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+        let result = match &self.readers {
+            Some(pool) => pool.with(query),
+            None => query(&self.writer()),
+        };
+        result.map_err(|error| explain(&self.path, error))
+    }
+}
+
+impl fmt::Debug for Sqlite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sqlite").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+/// Makes the directory and the file, readable by their owner alone: there are secrets in it.
+fn create(directory: &Path, path: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(directory)?;
+    let mut options = fs::OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop)
+}
+
+/// Settings, checks and migrations of the writing connection.
+fn prepare(path: &Path, mut connection: Connection) -> Result<Connection, StoreError> {
+    let explain = |error| explain(path, error);
+    connection.busy_timeout(PATIENCE).map_err(explain)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    connection.pragma_update(None, "journal_mode", "WAL").map_err(explain)?;
+    connection.pragma_update(None, "synchronous", "FULL").map_err(explain)?;
+    connection.pragma_update(None, "foreign_keys", true).map_err(explain)?;
+    connection.pragma_update(None, "temp_store", "MEMORY").map_err(explain)?;
+    connection.pragma_update(None, "cache_size", -65_536).map_err(explain)?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES).map_err(explain)?;
+    match schema::migrate(&mut connection).map_err(explain)? {
+        schema::Found::Ready => {}
+        schema::Found::Newer(found) => {
+            return Err(StoreError::Newer { path: path.display().to_string(), found, known: schema::VERSION });
+        }
+        schema::Found::Foreign => return Err(StoreError::Foreign { path: path.display().to_string() }),
+    }
+    if fs::metadata(path).is_ok_and(|file| file.len() <= CHECKED_SIZE) {
+        let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(explain)?;
+        if verdict != "ok" {
+            return Err(StoreError::Corrupt { path: path.display().to_string(), detail: verdict });
+        }
+    }
+    Ok(connection)
+}
+
+/// What an error of the database means to those above.
+fn explain(path: &Path, error: rusqlite::Error) -> StoreError {
+    let path = || path.display().to_string();
+    match &error {
+        rusqlite::Error::SqliteFailure(failure, _) => match failure.code {
+            ErrorCode::DiskFull => StoreError::Full,
+            ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => StoreError::Busy("another process writes to it"),
+            ErrorCode::DatabaseCorrupt => StoreError::Corrupt { path: path(), detail: error.to_string() },
+            ErrorCode::NotADatabase => StoreError::Foreign { path: path() },
+            ErrorCode::SystemIoFailure
+            | ErrorCode::CannotOpen
+            | ErrorCode::ReadOnly
+            | ErrorCode::PermissionDenied
+            | ErrorCode::NoLargeFileSupport
+            | ErrorCode::FileLockingProtocolFailed => StoreError::Io(error.to_string()),
+            _ => StoreError::Internal(error.to_string()),
+        },
+        rusqlite::Error::FromSqlConversionFailure(..) | rusqlite::Error::IntegralValueOutOfRange(..) => {
+            StoreError::Corrupt { path: path(), detail: error.to_string() }
+        }
+        _ => StoreError::Internal(error.to_string()),
+    }
+}
+
+/// Whether an error concerns one unit only: the transaction is still sound.
+fn concerns_one_unit(error: &rusqlite::Error) -> bool {
+    match error {
+        rusqlite::Error::SqliteFailure(failure, _) => {
+            matches!(failure.code, ErrorCode::ConstraintViolation | ErrorCode::TooBig | ErrorCode::TypeMismatch)
+        }
+        _ => true,
+    }
+}
+
+/// Applies all units in one transaction, without savepoints: these cost a copy of every page that a unit touches, and units hardly
+/// ever fail.
+fn together(connection: &mut Connection, units: &[Unit]) -> Result<Vec<Applied>, Fault> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut batch = Batch::new(&transaction);
+    let applied = units.iter().map(|unit| batch.apply(unit)).collect::<Result<Vec<_>, Fault>>()?;
+    batch.flush()?;
+    transaction.commit()?;
+    Ok(applied)
+}
+
+/// Applies all units in one transaction, each under a savepoint of its own.
+fn one_by_one(connection: &mut Connection, path: &Path, units: &[Unit]) -> rusqlite::Result<Vec<Result<Applied, StoreError>>> {
+    let mut transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut results = Vec::with_capacity(units.len());
+    for unit in units {
+        let savepoint = transaction.savepoint()?;
+        let mut batch = Batch::new(&savepoint);
+        let applied = batch.apply(unit).and_then(|applied| batch.flush().map(|()| applied));
+        results.push(match applied {
+            Ok(applied) => {
+                savepoint.commit()?;
+                Ok(applied)
+            }
+            Err(Fault::Refused(error)) => Err(error),
+            Err(Fault::Sql(error)) if concerns_one_unit(&error) => Err(explain(path, error)),
+            Err(Fault::Sql(error)) => return Err(error),
+        });
+    }
+    transaction.commit()?;
+    Ok(results)
+}
+
+impl Store for Sqlite {
+    fn commit(&self, units: Vec<Unit>) -> Vec<Result<Applied, StoreError>> {
+        let mut connection = self.writer();
+        if !connection.is_autocommit() {
+            // Left behind by a panic.
+            let _ = connection.execute_batch("ROLLBACK");
+        }
+        let fatal = match together(&mut connection, &units) {
+            Ok(applied) => return applied.into_iter().map(Ok).collect(),
+            Err(Fault::Sql(error)) if !concerns_one_unit(&error) => error,
+            Err(_) => match one_by_one(&mut connection, &self.path, &units) {
+                Ok(results) => return results,
+                Err(error) => error,
+            },
+        };
+        let error = explain(&self.path, fatal);
+        tracing::error!(%error, units = units.len(), "nothing could be written");
+        vec![Err(error); units.len()]
+    }
+
+    fn account(&self, address: &Address) -> Result<Option<Account>, StoreError> {
+        self.read(|connection| read::account(connection, address))
+    }
+
+    fn accounts(&self) -> Result<Vec<Account>, StoreError> {
+        self.read(read::accounts)
+    }
+
+    fn accounts_version(&self) -> Result<u64, StoreError> {
+        self.read(|connection| read::counter(connection, ACCOUNTS))
+    }
+
+    fn secret(&self, name: &str, fresh: [u8; 32]) -> Result<[u8; 32], StoreError> {
+        if let Some(known) = self.read(|connection| read::server_secret(connection, name))? {
+            return Ok(known);
+        }
+        let connection = self.writer();
+        let insert = || {
+            connection.execute("INSERT OR IGNORE INTO server_secret (name, value) VALUES (?1, ?2)", params![name, fresh])?;
+            read::server_secret(&connection, name)
+        };
+        insert().map_err(|error| explain(&self.path, error)).map(|kept| kept.unwrap_or(fresh))
+    }
+
+    fn cursor(&self, user: UserId) -> Result<u64, StoreError> {
+        self.read(|connection| read::cursor(connection, user))
+    }
+
+    fn conversations(&self, user: UserId, before: Option<u64>, limit: usize) -> Result<Folders, StoreError> {
+        self.read(|connection| read::conversations(connection, user, before, limit))
+    }
+
+    fn messages(&self, user: UserId, with: &Address, before: Option<u64>, limit: usize) -> Result<Page, StoreError> {
+        self.read(|connection| read::messages(connection, user, with, before, limit))
+    }
+
+    fn changes(&self, user: UserId, since: u64, limit: usize) -> Result<Changes, StoreError> {
+        self.read(|connection| read::changes(connection, user, since, limit))
+    }
+
+    fn message(&self, user: UserId, direction: Direction, message_id: &MessageId) -> Result<Vec<Entry>, StoreError> {
+        self.read(|connection| read::message(connection, user, direction, message_id))
+    }
+
+    fn pending(&self, user: UserId, after: Option<PendingId>, limit: usize) -> Result<Vec<Queued>, StoreError> {
+        self.read(|connection| read::pending(connection, user, after, limit))
+    }
+
+    fn expired(&self, now: Time, limit: usize) -> Result<Vec<Queued>, StoreError> {
+        self.read(|connection| read::expired(connection, now, limit))
+    }
+
+    fn bindings(&self, user: UserId) -> Result<Vec<StoredBinding>, StoreError> {
+        self.read(|connection| read::bindings(connection, Some(user)))
+    }
+
+    fn all_bindings(&self) -> Result<Vec<StoredBinding>, StoreError> {
+        self.read(|connection| read::bindings(connection, None))
+    }
+
+    fn session(&self, token: &TokenHash) -> Result<Option<StoredSession>, StoreError> {
+        self.read(|connection| read::session(connection, token))
+    }
+
+    fn sessions(&self, user: UserId) -> Result<Vec<StoredSession>, StoreError> {
+        self.read(|connection| read::sessions(connection, user))
+    }
+}

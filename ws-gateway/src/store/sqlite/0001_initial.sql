@@ -1,0 +1,126 @@
+-- Users. A number is never used twice, so that nothing of a removed account can come to another.
+CREATE TABLE account (
+    user INTEGER PRIMARY KEY AUTOINCREMENT,
+    display_name TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE address (
+    address TEXT NOT NULL PRIMARY KEY,
+    user INTEGER NOT NULL REFERENCES account ON DELETE CASCADE,
+    -- 0 is the primary identity.
+    place INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX address_of ON address (user, place);
+
+CREATE TABLE secret (
+    user INTEGER NOT NULL REFERENCES account ON DELETE CASCADE,
+    realm TEXT NOT NULL,
+    username TEXT NOT NULL,
+    md5 BLOB NOT NULL,
+    sha256 BLOB NOT NULL,
+    PRIMARY KEY (user, realm, username)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE session (
+    token BLOB NOT NULL PRIMARY KEY,
+    user INTEGER NOT NULL REFERENCES account ON DELETE CASCADE,
+    instance TEXT NOT NULL,
+    device_name TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX session_of ON session (user);
+
+CREATE TABLE binding (
+    user INTEGER NOT NULL REFERENCES account ON DELETE CASCADE,
+    key TEXT NOT NULL,
+    address TEXT NOT NULL,
+    contact TEXT NOT NULL,
+    -- A JSON array of header values.
+    path TEXT NOT NULL,
+    call_id TEXT NOT NULL,
+    cseq INTEGER NOT NULL,
+    hop TEXT NOT NULL,
+    user_agent TEXT NOT NULL,
+    registered_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    PRIMARY KEY (user, key)
+) STRICT, WITHOUT ROWID;
+
+-- The server's own secrets, and numbers that only grow.
+CREATE TABLE server_secret (
+    name TEXT NOT NULL PRIMARY KEY,
+    value BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE counter (
+    name TEXT NOT NULL PRIMARY KEY,
+    value INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- A user's box: the counter that `entry.seq` and `entry.change` are taken from.
+CREATE TABLE box (
+    user INTEGER PRIMARY KEY,
+    cursor INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE folder (
+    user INTEGER NOT NULL,
+    -- The seq of the folder's first message.
+    id INTEGER NOT NULL,
+    peer TEXT NOT NULL,
+    newest INTEGER NOT NULL,
+    change INTEGER NOT NULL,
+    unread INTEGER NOT NULL,
+    PRIMARY KEY (user, id)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX folder_with ON folder (user, peer);
+
+-- What a message is, once for all copies that one unit stores.
+CREATE TABLE content (
+    id INTEGER PRIMARY KEY,
+    message_id TEXT NOT NULL,
+    conversation TEXT,
+    contribution TEXT,
+    in_reply_to TEXT,
+    sender TEXT NOT NULL,
+    recipient TEXT NOT NULL,
+    date INTEGER NOT NULL,
+    content_type TEXT NOT NULL,
+    wants INTEGER NOT NULL,
+    expires INTEGER,
+    body BLOB NOT NULL
+) STRICT;
+
+-- A user's copy: small, so that many lie on one page.
+CREATE TABLE entry (
+    user INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    change INTEGER NOT NULL,
+    folder INTEGER NOT NULL,
+    outgoing INTEGER NOT NULL,
+    -- 64 bits of the message identifier's hash; the identifier itself is compared in `content`.
+    key INTEGER NOT NULL,
+    content INTEGER NOT NULL,
+    receipt INTEGER NOT NULL,
+    seen INTEGER NOT NULL,
+    delivery_claimed INTEGER NOT NULL,
+    display_claimed INTEGER NOT NULL,
+    PRIMARY KEY (user, seq)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX entry_in_folder ON entry (user, folder, seq);
+CREATE INDEX entry_by_key ON entry (user, key);
+-- New messages are found by seq, so only those that changed later need an index.
+CREATE INDEX entry_changed ON entry (user, change) WHERE change > seq;
+
+-- Requests that wait for a device.
+CREATE TABLE pending (
+    id INTEGER PRIMARY KEY,
+    user INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    message_id TEXT NOT NULL,
+    request BLOB NOT NULL
+) STRICT;
+CREATE INDEX pending_of ON pending (user);
+CREATE INDEX pending_expiry ON pending (expires_at);

@@ -1,0 +1,539 @@
+//! The writes of one transaction.
+//!
+//! The counters of boxes and folders are read once per transaction, kept here while its units are applied and written back by
+//! [`Batch::flush`]: many messages of one user cost one update.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry as Slot;
+
+use rusqlite::{Connection, OptionalExtension, params};
+use wasm_core::cpm::address::Address;
+use wasm_core::cpm::ids::MessageId;
+use wasm_core::cpm::receipt::Receipt;
+
+use super::columns::{self, count, key, time};
+use crate::store::{
+    Applied, Direction, Disposition, NewAccount, Outcome, Pending, PendingId, Secret, StoreError, StoredBinding, StoredMessage,
+    StoredSession, Unit, UserId, Write,
+};
+
+/// What went wrong with a unit.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// The unit asks for what cannot be.
+    Refused(StoreError),
+    /// The database says so.
+    Sql(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Fault {
+    fn from(error: rusqlite::Error) -> Self {
+        Fault::Sql(error)
+    }
+}
+
+/// The counter of a box, or the state of a folder, and whether it has to be written back.
+struct Cached<T> {
+    value: T,
+    dirty: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Folder {
+    id: u64,
+    newest: u64,
+    change: u64,
+    unread: i64,
+    /// Whether there is a row of it.
+    kept: bool,
+}
+
+/// The open transaction.
+pub(super) struct Batch<'c> {
+    connection: &'c Connection,
+    boxes: HashMap<UserId, Cached<u64>>,
+    folders: HashMap<UserId, HashMap<Address, Cached<Folder>>>,
+    next_pending: Option<i64>,
+    /// The last message whose content was inserted in this unit, for the other copy to share.
+    content: Option<(i64, StoredMessage)>,
+    touched: Vec<UserId>,
+}
+
+impl<'c> Batch<'c> {
+    pub(super) fn new(connection: &'c Connection) -> Self {
+        Batch { connection, boxes: HashMap::new(), folders: HashMap::new(), next_pending: None, content: None, touched: Vec::new() }
+    }
+
+    /// Applies one unit. After an error the transaction has to be rolled back to before the unit, and this batch dropped.
+    pub(super) fn apply(&mut self, unit: &Unit) -> Result<Applied, Fault> {
+        self.touched.clear();
+        self.content = None;
+        let mut outcomes = Vec::with_capacity(unit.0.len());
+        for write in &unit.0 {
+            let outcome = self.write(write)?;
+            outcomes.push(outcome);
+            let guard = matches!(write, Write::Store(_) | Write::Claim { .. });
+            if guard && matches!(outcome, Outcome::Duplicate { .. } | Outcome::Already | Outcome::Missing) {
+                outcomes.resize(unit.0.len(), Outcome::Skipped);
+                break;
+            }
+        }
+        let cursors = self.touched.iter().filter_map(|user| Some((*user, self.boxes.get(user)?.value))).collect();
+        Ok(Applied { outcomes, cursors })
+    }
+
+    fn write(&mut self, write: &Write) -> Result<Outcome, Fault> {
+        match write {
+            Write::Store(message) => self.store(message),
+            Write::Receipt { user, message_id, receipt } => self.receipt(*user, message_id, *receipt),
+            Write::Claim { user, with, message_id, kind } => self.claim(*user, with, message_id, *kind),
+            Write::Queue(pending) => self.queue(pending),
+            Write::Unqueue { user, id } => self.run("DELETE FROM pending WHERE id = ?1 AND user = ?2", params![id.0, user.0]),
+            Write::Seen { user, with, up_to } => self.seen(*user, with, *up_to),
+            Write::Bind(binding) => self.bind(binding),
+            Write::Unbind { user, key } => self.run("DELETE FROM binding WHERE user = ?1 AND key = ?2", params![user.0, &*key.0]),
+            Write::OpenSession(session) => self.open_session(session),
+            Write::CloseSession { token } => self.run("DELETE FROM session WHERE token = ?1", [token.0]),
+            Write::Sweep { now } => {
+                self.run("DELETE FROM session WHERE expires_at <= ?1", [time(*now)])?;
+                self.run("DELETE FROM binding WHERE expires_at <= ?1", [time(*now)])
+            }
+            Write::AddAccount(account) => self.add_account(account),
+            Write::SetSecrets { user, secrets } => self.set_secrets(*user, secrets),
+            Write::RemoveAccount { user } => self.remove_account(*user),
+        }
+    }
+
+    fn run(&self, sql: &str, params: impl rusqlite::Params) -> Result<Outcome, Fault> {
+        self.connection.prepare_cached(sql)?.execute(params)?;
+        Ok(Outcome::Done)
+    }
+
+    /// The box's counter, from the table at first.
+    fn cursor(&mut self, user: UserId) -> Result<&mut Cached<u64>, Fault> {
+        match self.boxes.entry(user) {
+            Slot::Occupied(slot) => Ok(slot.into_mut()),
+            Slot::Vacant(slot) => {
+                let cursor = self
+                    .connection
+                    .prepare_cached("SELECT cursor FROM box WHERE user = ?1")?
+                    .query_row([user.0], |row| columns::read_count(row, 0))
+                    .optional()?
+                    .ok_or(Fault::Refused(StoreError::NoSuchUser(user)))?;
+                Ok(slot.insert(Cached { value: cursor, dirty: false }))
+            }
+        }
+    }
+
+    /// Takes the next number of a box.
+    fn advance(&mut self, user: UserId) -> Result<u64, Fault> {
+        if !self.touched.contains(&user) {
+            self.touched.push(user);
+        }
+        let cursor = self.cursor(user)?;
+        cursor.value += 1;
+        cursor.dirty = true;
+        Ok(cursor.value)
+    }
+
+    /// The folder of a peer, from the table at first.
+    fn folder(&mut self, user: UserId, with: &Address) -> Result<Option<&mut Cached<Folder>>, Fault> {
+        let folders = self.folders.entry(user).or_default();
+        if !folders.contains_key(with) {
+            let found = self
+                .connection
+                .prepare_cached("SELECT id, newest, change, unread FROM folder WHERE user = ?1 AND peer = ?2")?
+                .query_row(params![user.0, with.as_str()], |row| {
+                    Ok(Folder {
+                        id: columns::read_count(row, 0)?,
+                        newest: columns::read_count(row, 1)?,
+                        change: columns::read_count(row, 2)?,
+                        unread: row.get(3)?,
+                        kept: true,
+                    })
+                })
+                .optional()?;
+            match found {
+                Some(value) => folders.insert(with.clone(), Cached { value, dirty: false }),
+                None => return Ok(None),
+            };
+        }
+        Ok(folders.get_mut(with))
+    }
+
+    /// Notes a change to a message of a folder.
+    fn folder_changed(&mut self, user: UserId, with: &Address, change: u64, unread: i64) -> Result<(), Fault> {
+        if let Some(folder) = self.folder(user, with)? {
+            folder.value.change = change;
+            folder.value.unread += unread;
+            folder.dirty = true;
+        }
+        Ok(())
+    }
+
+    fn store(&mut self, message: &StoredMessage) -> Result<Outcome, Fault> {
+        let (user, outgoing) = (message.user, message.direction == Direction::Out);
+        self.cursor(user)?;
+        let known = self.folder(user, &message.with)?.map(|folder| folder.value);
+        let key = key(&message.message_id);
+        if let Some(folder) = known {
+            let twin = self
+                .connection
+                .prepare_cached(
+                    "SELECT e.seq FROM entry e JOIN content c ON c.id = e.content \
+                     WHERE e.user = ?1 AND e.key = ?2 AND e.folder = ?3 AND e.outgoing = ?4 AND c.message_id = ?5",
+                )?
+                .query_row(params![user.0, key, count(folder.id), outgoing, message.message_id.as_str()], |row| columns::read_count(row, 0))
+                .optional()?;
+            if let Some(seq) = twin {
+                return Ok(Outcome::Duplicate { seq });
+            }
+        }
+        let content = self.content(message)?;
+        let seq = self.advance(user)?;
+        let folder = known.map_or(seq, |folder| folder.id);
+        self.connection
+            .prepare_cached(
+                "INSERT INTO entry (user, seq, change, folder, outgoing, key, content, receipt, seen, delivery_claimed, display_claimed) \
+                 VALUES (?1, ?2, ?2, ?3, ?4, ?5, ?6, ?7, ?4, 0, 0)",
+            )?
+            .execute(params![user.0, count(seq), count(folder), outgoing, key, content, columns::receipt(message.receipt)])?;
+        let value = Folder {
+            id: folder,
+            newest: seq,
+            change: seq,
+            unread: known.map_or(0, |folder| folder.unread) + i64::from(!outgoing),
+            kept: known.is_some_and(|folder| folder.kept),
+        };
+        self.folders.entry(user).or_default().insert(message.with.clone(), Cached { value, dirty: true });
+        Ok(Outcome::Stored { seq })
+    }
+
+    /// The row of a message's content: that of the unit's last message when it is the same.
+    fn content(&mut self, message: &StoredMessage) -> Result<i64, Fault> {
+        if let Some((id, other)) = &self.content
+            && same_content(other, message)
+        {
+            return Ok(*id);
+        }
+        let id = self
+            .connection
+            .prepare_cached(
+                "INSERT INTO content \
+                 (message_id, conversation, contribution, in_reply_to, sender, recipient, date, content_type, wants, expires, body) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+            )?
+            .insert(params![
+                message.message_id.as_str(),
+                message.conversation.as_ref().map(|id| id.as_str()),
+                message.contribution.as_ref().map(|id| id.as_str()),
+                message.in_reply_to.as_ref().map(|id| id.as_str()),
+                message.from.as_str(),
+                message.to.as_str(),
+                time(message.date),
+                &*message.content_type,
+                columns::wants(message.wants),
+                message.expires.map(time),
+                &*message.body,
+            ])?;
+        self.content = Some((id, message.clone()));
+        Ok(id)
+    }
+
+    fn receipt(&mut self, user: UserId, message_id: &MessageId, receipt: Receipt) -> Result<Outcome, Fault> {
+        let mut outcome = Outcome::Missing;
+        for entry in self.entries(user, Direction::Out, message_id)? {
+            let merged = entry.receipt.merge(receipt);
+            if merged == entry.receipt {
+                outcome = if outcome == Outcome::Missing { Outcome::Unchanged } else { outcome };
+                continue;
+            }
+            let change = self.advance(user)?;
+            self.run(
+                "UPDATE entry SET receipt = ?3, change = ?4 WHERE user = ?1 AND seq = ?2",
+                params![user.0, count(entry.seq), columns::receipt(merged), count(change)],
+            )?;
+            self.folder_changed(user, &entry.with, change, 0)?;
+            outcome = Outcome::Changed;
+        }
+        Ok(outcome)
+    }
+
+    fn claim(&mut self, user: UserId, with: &Address, message_id: &MessageId, kind: Disposition) -> Result<Outcome, Fault> {
+        let Some(entry) = self.entries(user, Direction::In, message_id)?.into_iter().find(|entry| entry.with == *with) else {
+            return Ok(Outcome::Missing);
+        };
+        let (taken, sql, receipt) = match kind {
+            Disposition::Delivery => (
+                entry.delivery_claimed,
+                "UPDATE entry SET delivery_claimed = 1, receipt = ?3, change = ?4 WHERE user = ?1 AND seq = ?2",
+                Receipt::Delivered,
+            ),
+            Disposition::Display => (
+                entry.display_claimed,
+                "UPDATE entry SET display_claimed = 1, receipt = ?3, change = ?4 WHERE user = ?1 AND seq = ?2",
+                Receipt::Displayed,
+            ),
+        };
+        if taken {
+            return Ok(Outcome::Already);
+        }
+        let change = self.advance(user)?;
+        let receipt = columns::receipt(entry.receipt.merge(receipt));
+        self.run(sql, params![user.0, count(entry.seq), receipt, count(change)])?;
+        self.folder_changed(user, with, change, 0)?;
+        Ok(Outcome::First)
+    }
+
+    /// The copies of a message in a user's box. The folders of this batch have no row yet, hence the name of the peer comes from there.
+    fn entries(&mut self, user: UserId, direction: Direction, message_id: &MessageId) -> Result<Vec<Copy>, Fault> {
+        self.flush_folders(user)?;
+        let mut statement = self.connection.prepare_cached(
+            "SELECT e.seq, e.receipt, e.delivery_claimed, e.display_claimed, f.peer \
+             FROM entry e JOIN content c ON c.id = e.content JOIN folder f ON f.user = e.user AND f.id = e.folder \
+             WHERE e.user = ?1 AND e.key = ?2 AND e.outgoing = ?3 AND c.message_id = ?4 ORDER BY e.seq",
+        )?;
+        let outgoing = direction == Direction::Out;
+        let rows = statement.query_map(params![user.0, key(message_id), outgoing, message_id.as_str()], |row| {
+            Ok(Copy {
+                seq: columns::read_count(row, 0)?,
+                receipt: columns::read_receipt(row, 1)?,
+                delivery_claimed: row.get(2)?,
+                display_claimed: row.get(3)?,
+                with: columns::read_address(row, 4)?,
+            })
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    fn queue(&mut self, pending: &Pending) -> Result<Outcome, Fault> {
+        self.cursor(pending.user)?;
+        let id = match self.next_pending {
+            Some(id) => id,
+            None => self.counter("pending")? + 1,
+        };
+        self.connection
+            .prepare_cached("INSERT INTO pending (id, user, kind, expires_at, message_id, request) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+            .execute(params![
+                id,
+                pending.user.0,
+                columns::kind(pending.kind),
+                time(pending.expires_at),
+                pending.message_id.as_str(),
+                &*pending.request
+            ])?;
+        self.next_pending = Some(id + 1);
+        Ok(Outcome::Queued(PendingId(id)))
+    }
+
+    fn seen(&mut self, user: UserId, with: &Address, up_to: u64) -> Result<Outcome, Fault> {
+        let Some(folder) = self.folder(user, with)?.map(|folder| folder.value) else {
+            return Ok(Outcome::Missing);
+        };
+        if folder.unread == 0 {
+            return Ok(Outcome::Unchanged);
+        }
+        // The unseen ones are the newest, and their number is known: the walk back from the newest ends when all were found.
+        let mut seqs = Vec::new();
+        {
+            let mut statement = self.connection.prepare_cached(
+                "SELECT e.seq FROM entry e WHERE e.user = ?1 AND e.folder = ?2 AND e.outgoing = 0 AND e.seen = 0 ORDER BY e.seq DESC LIMIT ?3",
+            )?;
+            let mut rows = statement.query(params![user.0, count(folder.id), folder.unread])?;
+            while let Some(row) = rows.next()? {
+                let seq = columns::read_count(row, 0)?;
+                if seq <= up_to {
+                    seqs.push(seq);
+                }
+            }
+        }
+        for seq in seqs.iter().rev() {
+            let change = self.advance(user)?;
+            self.run("UPDATE entry SET seen = 1, change = ?3 WHERE user = ?1 AND seq = ?2", params![user.0, count(*seq), count(change)])?;
+            self.folder_changed(user, with, change, -1)?;
+        }
+        Ok(if seqs.is_empty() { Outcome::Unchanged } else { Outcome::Changed })
+    }
+
+    fn bind(&mut self, binding: &StoredBinding) -> Result<Outcome, Fault> {
+        self.cursor(binding.user)?;
+        let path = serde_json::to_string(&binding.path).map_err(|error| Fault::Refused(StoreError::Internal(error.to_string())))?;
+        self.run(
+            "INSERT OR REPLACE INTO binding \
+             (user, key, address, contact, path, call_id, cseq, hop, user_agent, registered_at, expires_at) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+            params![
+                binding.user.0,
+                &*binding.key.0,
+                binding.address.as_str(),
+                &*binding.contact,
+                path,
+                &*binding.call_id,
+                binding.cseq,
+                &*binding.hop,
+                &*binding.user_agent,
+                time(binding.registered_at),
+                time(binding.expires_at),
+            ],
+        )
+    }
+
+    fn open_session(&mut self, session: &StoredSession) -> Result<Outcome, Fault> {
+        self.cursor(session.user)?;
+        self.run(
+            "INSERT OR REPLACE INTO session (token, user, instance, device_name, created_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![
+                session.token.0,
+                session.user.0,
+                session.instance.as_str(),
+                &*session.device_name,
+                time(session.created_at),
+                time(session.expires_at)
+            ],
+        )
+    }
+
+    fn add_account(&mut self, account: &NewAccount) -> Result<Outcome, Fault> {
+        if account.addresses.is_empty() {
+            return Err(Fault::Refused(StoreError::NoAddress));
+        }
+        for address in &account.addresses {
+            let mut statement = self.connection.prepare_cached("SELECT 1 FROM address WHERE address = ?1")?;
+            if statement.exists([address.as_str()])? {
+                return Err(Fault::Refused(StoreError::AddressTaken(address.clone())));
+            }
+        }
+        let user = self
+            .connection
+            .prepare_cached("INSERT INTO account (display_name) VALUES (?1)")?
+            .insert([&*account.display_name])
+            .map(UserId)?;
+        self.run("INSERT INTO box (user, cursor) VALUES (?1, 0)", [user.0])?;
+        for (place, address) in account.addresses.iter().enumerate() {
+            // One that the list names twice keeps its first place.
+            self.run(
+                "INSERT OR IGNORE INTO address (address, user, place) VALUES (?1, ?2, ?3)",
+                params![address.as_str(), user.0, columns::limit(place)],
+            )?;
+        }
+        self.insert_secrets(user, &account.secrets)?;
+        self.bump_accounts()?;
+        Ok(Outcome::Created(user))
+    }
+
+    fn set_secrets(&mut self, user: UserId, secrets: &[Secret]) -> Result<Outcome, Fault> {
+        self.cursor(user)?;
+        self.run("DELETE FROM secret WHERE user = ?1", [user.0])?;
+        self.run("DELETE FROM session WHERE user = ?1", [user.0])?;
+        self.insert_secrets(user, secrets)?;
+        self.bump_accounts()?;
+        Ok(Outcome::Done)
+    }
+
+    fn insert_secrets(&mut self, user: UserId, secrets: &[Secret]) -> Result<(), Fault> {
+        for secret in secrets {
+            self.run(
+                "INSERT OR REPLACE INTO secret (user, realm, username, md5, sha256) VALUES (?1, ?2, ?3, ?4, ?5)",
+                params![user.0, &*secret.realm, &*secret.username, secret.ha1.md5, secret.ha1.sha256],
+            )?;
+        }
+        Ok(())
+    }
+
+    fn remove_account(&mut self, user: UserId) -> Result<Outcome, Fault> {
+        self.cursor(user)?;
+        self.boxes.remove(&user);
+        self.folders.remove(&user);
+        self.touched.retain(|touched| *touched != user);
+        // Whose other copy is still in somebody's box stays. No index leads from a content to its copies: this is rare, so it may read.
+        self.connection.execute_batch(
+            "CREATE TEMP TABLE IF NOT EXISTS orphan (content INTEGER PRIMARY KEY); \
+             DELETE FROM temp.orphan;",
+        )?;
+        self.run("INSERT OR IGNORE INTO temp.orphan SELECT content FROM entry WHERE user = ?1", [user.0])?;
+        self.run("DELETE FROM entry WHERE user = ?1", [user.0])?;
+        self.run("DELETE FROM temp.orphan WHERE content IN (SELECT content FROM entry)", [])?;
+        self.run("DELETE FROM content WHERE id IN (SELECT content FROM temp.orphan)", [])?;
+        self.run("DELETE FROM folder WHERE user = ?1", [user.0])?;
+        self.run("DELETE FROM pending WHERE user = ?1", [user.0])?;
+        self.run("DELETE FROM box WHERE user = ?1", [user.0])?;
+        // Addresses, secrets, sessions and bindings go with it.
+        self.run("DELETE FROM account WHERE user = ?1", [user.0])?;
+        self.bump_accounts()?;
+        Ok(Outcome::Done)
+    }
+
+    fn counter(&self, name: &str) -> Result<i64, Fault> {
+        let mut statement = self.connection.prepare_cached("SELECT value FROM counter WHERE name = ?1")?;
+        Ok(statement.query_row([name], |row| row.get(0)).optional()?.unwrap_or(0))
+    }
+
+    fn set_counter(&self, name: &str, value: i64) -> Result<(), Fault> {
+        self.run("INSERT OR REPLACE INTO counter (name, value) VALUES (?1, ?2)", params![name, value]).map(drop)
+    }
+
+    fn bump_accounts(&self) -> Result<(), Fault> {
+        self.set_counter(super::ACCOUNTS, self.counter(super::ACCOUNTS)? + 1)
+    }
+
+    /// Writes back what was counted. To be called once before the transaction (or the savepoint) ends.
+    pub(super) fn flush(mut self) -> Result<(), Fault> {
+        let users: Vec<UserId> = self.folders.keys().copied().collect();
+        for user in users {
+            self.flush_folders(user)?;
+        }
+        let mut boxes: Vec<_> = self.boxes.iter().filter(|(_, cached)| cached.dirty).collect();
+        boxes.sort_by_key(|(user, _)| **user);
+        for (user, cached) in boxes {
+            self.run("UPDATE box SET cursor = ?2 WHERE user = ?1", params![user.0, count(cached.value)])?;
+        }
+        match self.next_pending {
+            Some(next) => self.set_counter("pending", next - 1),
+            None => Ok(()),
+        }
+    }
+
+    fn flush_folders(&mut self, user: UserId) -> Result<(), Fault> {
+        let Some(folders) = self.folders.get_mut(&user) else { return Ok(()) };
+        for (with, cached) in folders.iter_mut().filter(|(_, cached)| cached.dirty) {
+            let Folder { id, newest, change, unread, kept } = cached.value;
+            let numbers = params![user.0, count(id), count(newest), count(change), unread, with.as_str()];
+            if kept {
+                self.connection
+                    .prepare_cached("UPDATE folder SET newest = ?3, change = ?4, unread = ?5 WHERE user = ?1 AND id = ?2 AND peer = ?6")?
+                    .execute(numbers)?;
+            } else {
+                self.connection
+                    .prepare_cached("INSERT INTO folder (user, id, newest, change, unread, peer) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+                    .execute(numbers)?;
+            }
+            cached.value.kept = true;
+            cached.dirty = false;
+        }
+        Ok(())
+    }
+}
+
+/// What a report about a message has to know of it.
+struct Copy {
+    seq: u64,
+    receipt: Receipt,
+    delivery_claimed: bool,
+    display_claimed: bool,
+    with: Address,
+}
+
+/// Whether two copies can share a row of `content`.
+fn same_content(one: &StoredMessage, two: &StoredMessage) -> bool {
+    one.message_id == two.message_id
+        && one.body == two.body
+        && one.conversation == two.conversation
+        && one.contribution == two.contribution
+        && one.in_reply_to == two.in_reply_to
+        && one.from == two.from
+        && one.to == two.to
+        && one.date == two.date
+        && one.content_type == two.content_type
+        && one.wants == two.wants
+        && one.expires == two.expires
+}

@@ -1,0 +1,221 @@
+//! The queries. Each works on one snapshot: a read transaction where it needs more than one statement.
+
+use bytes::Bytes;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use wasm_core::cpm::address::Address;
+use wasm_core::cpm::history::{Changes, Folder, Folders, Page};
+use wasm_core::cpm::ids::{ConversationId, InstanceId, MessageId};
+use wasm_core::sip::digest::Ha1;
+use wasm_core::{Text, Time};
+
+use super::columns::{self, ENTRY, ENTRY_FROM, count, key, read_entry, time};
+use crate::store::{
+    Account, BindingKey, Direction, Entry, Pending, PendingId, Queued, Secret, StoredBinding, StoredSession, TokenHash, UserId,
+};
+
+/// The most rows that one question is answered with, whatever was asked for.
+const MOST: usize = 1000;
+
+pub(super) fn account(connection: &Connection, address: &Address) -> rusqlite::Result<Option<Account>> {
+    let mut statement = connection
+        .prepare_cached("SELECT account.user, account.display_name FROM address JOIN account USING (user) WHERE address.address = ?1")?;
+    let found = statement.query_row([address.as_str()], |row| Ok((UserId(row.get(0)?), columns::read_text(row, 1)?))).optional()?;
+    found.map(|(user, name)| whole_account(connection, user, name)).transpose()
+}
+
+pub(super) fn accounts(connection: &Connection) -> rusqlite::Result<Vec<Account>> {
+    let mut statement = connection.prepare_cached("SELECT user, display_name FROM account ORDER BY user")?;
+    let rows = statement.query_map([], |row| Ok((UserId(row.get(0)?), columns::read_text(row, 1)?)))?;
+    let mut accounts =
+        rows.map(|row| row.and_then(|(user, name)| whole_account(connection, user, name))).collect::<rusqlite::Result<Vec<_>>>()?;
+    accounts.sort_by(|one, two| one.addresses.first().cmp(&two.addresses.first()));
+    Ok(accounts)
+}
+
+fn whole_account(connection: &Connection, user: UserId, display_name: Text) -> rusqlite::Result<Account> {
+    let mut statement = connection.prepare_cached("SELECT address FROM address WHERE user = ?1 ORDER BY place")?;
+    let addresses: Vec<Address> =
+        statement.query_map([user.0], |row| columns::read_address(row, 0))?.collect::<rusqlite::Result<Vec<_>>>()?;
+    if addresses.is_empty() {
+        // Never written: an account without a primary identity would have nothing to be called by.
+        return Err(rusqlite::Error::QueryReturnedNoRows);
+    }
+    let mut statement =
+        connection.prepare_cached("SELECT username, realm, md5, sha256 FROM secret WHERE user = ?1 ORDER BY realm, username")?;
+    let secrets = statement.query_map([user.0], |row| {
+        Ok(Secret {
+            username: columns::read_text(row, 0)?,
+            realm: columns::read_text(row, 1)?,
+            ha1: Ha1 { md5: columns::read_array(row, 2)?, sha256: columns::read_array(row, 3)? },
+        })
+    })?;
+    Ok(Account { user, addresses, display_name, secrets: secrets.collect::<rusqlite::Result<_>>()? })
+}
+
+pub(super) fn counter(connection: &Connection, name: &str) -> rusqlite::Result<u64> {
+    let mut statement = connection.prepare_cached("SELECT value FROM counter WHERE name = ?1")?;
+    Ok(statement.query_row([name], |row| columns::read_count(row, 0)).optional()?.unwrap_or(0))
+}
+
+pub(super) fn server_secret(connection: &Connection, name: &str) -> rusqlite::Result<Option<[u8; 32]>> {
+    let mut statement = connection.prepare_cached("SELECT value FROM server_secret WHERE name = ?1")?;
+    statement.query_row([name], |row| columns::read_array(row, 0)).optional()
+}
+
+pub(super) fn cursor(connection: &Connection, user: UserId) -> rusqlite::Result<u64> {
+    let mut statement = connection.prepare_cached("SELECT cursor FROM box WHERE user = ?1")?;
+    Ok(statement.query_row([user.0], |row| columns::read_count(row, 0)).optional()?.unwrap_or(0))
+}
+
+pub(super) fn conversations(connection: &Connection, user: UserId, before: Option<u64>, limit: usize) -> rusqlite::Result<Folders> {
+    let snapshot = connection.unchecked_transaction()?;
+    let cursor = cursor(&snapshot, user)?;
+    let mut statement = snapshot.prepare_cached(&format!(
+        "SELECT {ENTRY}, f.unread, f.change, \
+         (SELECT a.display_name FROM address JOIN account a USING (user) WHERE address.address = f.peer) \
+         FROM folder f JOIN entry e ON e.user = f.user AND e.seq = f.newest JOIN content c ON c.id = e.content \
+         WHERE f.user = ?1 AND (?2 IS NULL OR f.newest < ?2) ORDER BY f.newest DESC LIMIT ?3"
+    ))?;
+    let rows = statement.query_map(params![user.0, before.map(count), columns::limit(limit.min(MOST))], |row| {
+        let last = read_entry(row, user)?;
+        let title = row.get::<_, Option<String>>(21)?.filter(|name| !name.is_empty());
+        Ok(Folder {
+            with: last.message.with.clone(),
+            title: title.map_or_else(|| last.message.with.text().clone(), Text::from),
+            conversation: last.message.conversation.clone() as Option<ConversationId>,
+            unread: row.get(19)?,
+            cursor: columns::read_count(row, 20)?,
+            last: Some(last.object()),
+        })
+    })?;
+    Ok(Folders { folders: rows.collect::<rusqlite::Result<_>>()?, cursor })
+}
+
+pub(super) fn messages(connection: &Connection, user: UserId, with: &Address, before: Option<u64>, limit: usize) -> rusqlite::Result<Page> {
+    let limit = limit.min(MOST);
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {ENTRY} FROM {ENTRY_FROM} WHERE e.user = ?1 AND e.folder = \
+         (SELECT id FROM folder WHERE user = ?1 AND peer = ?2) AND e.seq < ?3 ORDER BY e.seq DESC LIMIT ?4"
+    ))?;
+    let rows = statement.query_map(params![user.0, with.as_str(), before.map_or(i64::MAX, count), columns::limit(limit + 1)], |row| {
+        Ok(read_entry(row, user)?.object())
+    })?;
+    let mut objects = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+    let has_older = objects.len() > limit;
+    objects.truncate(limit);
+    objects.reverse();
+    Ok(Page { objects, has_older })
+}
+
+pub(super) fn changes(connection: &Connection, user: UserId, since: u64, limit: usize) -> rusqlite::Result<Changes> {
+    let limit = limit.clamp(1, MOST);
+    let snapshot = connection.unchecked_transaction()?;
+    let cursor = cursor(&snapshot, user)?;
+    if since > cursor {
+        return Ok(Changes { cursor, objects: Vec::new(), more: false, reset: true });
+    }
+    let mut entries: Vec<Entry> = Vec::new();
+    for which in [
+        // Unchanged since they came, found by the primary key; and changed later, found by `entry_changed`.
+        "e.seq > ?2 AND e.change = e.seq ORDER BY e.seq",
+        "e.change > ?2 AND e.change > e.seq ORDER BY e.change",
+    ] {
+        let mut statement = snapshot.prepare_cached(&format!("SELECT {ENTRY} FROM {ENTRY_FROM} WHERE e.user = ?1 AND {which} LIMIT ?3"))?;
+        let rows = statement.query_map(params![user.0, count(since), columns::limit(limit + 1)], |row| read_entry(row, user))?;
+        for row in rows {
+            entries.push(row?);
+        }
+    }
+    entries.sort_by_key(|entry| entry.change);
+    let more = entries.len() > limit;
+    entries.truncate(limit);
+    let cursor = match entries.last() {
+        Some(last) if more => last.change,
+        _ => cursor,
+    };
+    Ok(Changes { cursor, objects: entries.into_iter().map(Entry::object).collect(), more, reset: false })
+}
+
+pub(super) fn message(connection: &Connection, user: UserId, direction: Direction, message_id: &MessageId) -> rusqlite::Result<Vec<Entry>> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {ENTRY} FROM {ENTRY_FROM} WHERE e.user = ?1 AND e.key = ?2 AND e.outgoing = ?3 AND c.message_id = ?4 ORDER BY e.seq"
+    ))?;
+    let rows = statement
+        .query_map(params![user.0, key(message_id), direction == Direction::Out, message_id.as_str()], |row| read_entry(row, user))?;
+    rows.collect()
+}
+
+pub(super) fn pending(connection: &Connection, user: UserId, after: Option<PendingId>, limit: usize) -> rusqlite::Result<Vec<Queued>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, user, kind, expires_at, message_id, request FROM pending WHERE user = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
+    )?;
+    let after = after.map_or(i64::MIN, |id| id.0);
+    statement.query_map(params![user.0, after, columns::limit(limit.min(MOST))], queued)?.collect()
+}
+
+pub(super) fn expired(connection: &Connection, now: Time, limit: usize) -> rusqlite::Result<Vec<Queued>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, user, kind, expires_at, message_id, request FROM pending WHERE expires_at <= ?1 ORDER BY expires_at, id LIMIT ?2",
+    )?;
+    statement.query_map(params![time(now), columns::limit(limit.min(MOST))], queued)?.collect()
+}
+
+fn queued(row: &Row<'_>) -> rusqlite::Result<Queued> {
+    let request: Bytes = columns::read_bytes(row, 5)?;
+    Ok(Queued {
+        id: PendingId(row.get(0)?),
+        pending: Pending {
+            user: UserId(row.get(1)?),
+            kind: columns::read_kind(row, 2)?,
+            expires_at: columns::read_time(row, 3)?,
+            message_id: columns::read_parsed(row, 4, MessageId::parse)?,
+            request,
+        },
+    })
+}
+
+pub(super) fn bindings(connection: &Connection, user: Option<UserId>) -> rusqlite::Result<Vec<StoredBinding>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT user, key, address, contact, path, call_id, cseq, hop, user_agent, registered_at, expires_at \
+         FROM binding WHERE ?1 IS NULL OR user = ?1 ORDER BY user, registered_at, key",
+    )?;
+    let rows = statement.query_map([user.map(|user| user.0)], |row| {
+        Ok(StoredBinding {
+            user: UserId(row.get(0)?),
+            key: BindingKey(columns::read_text(row, 1)?),
+            address: columns::read_address(row, 2)?,
+            contact: columns::read_text(row, 3)?,
+            path: columns::read_parsed(row, 4, |text| serde_json::from_str(text).ok())?,
+            call_id: columns::read_text(row, 5)?,
+            cseq: row.get(6)?,
+            hop: columns::read_text(row, 7)?,
+            user_agent: columns::read_text(row, 8)?,
+            registered_at: columns::read_time(row, 9)?,
+            expires_at: columns::read_time(row, 10)?,
+        })
+    })?;
+    rows.collect()
+}
+
+const SESSION: &str = "SELECT token, user, instance, device_name, created_at, expires_at FROM session";
+
+pub(super) fn session(connection: &Connection, token: &TokenHash) -> rusqlite::Result<Option<StoredSession>> {
+    let mut statement = connection.prepare_cached(&format!("{SESSION} WHERE token = ?1"))?;
+    statement.query_row([token.0], read_session).optional()
+}
+
+pub(super) fn sessions(connection: &Connection, user: UserId) -> rusqlite::Result<Vec<StoredSession>> {
+    let mut statement = connection.prepare_cached(&format!("{SESSION} WHERE user = ?1 ORDER BY created_at, token"))?;
+    statement.query_map([user.0], read_session)?.collect()
+}
+
+fn read_session(row: &Row<'_>) -> rusqlite::Result<StoredSession> {
+    Ok(StoredSession {
+        token: TokenHash(columns::read_array(row, 0)?),
+        user: UserId(row.get(1)?),
+        instance: columns::read_parsed(row, 2, InstanceId::parse)?,
+        device_name: columns::read_text(row, 3)?,
+        created_at: columns::read_time(row, 4)?,
+        expires_at: columns::read_time(row, 5)?,
+    })
+}
