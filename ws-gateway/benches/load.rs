@@ -65,7 +65,7 @@ fn messages(server: &Server, count: usize, body: Body) -> Measured {
     let mut pair = Pair::new(server);
     pair.register_all();
     pair.messages(200, body, 32);
-    measure(server, count, || pair.messages(count, body, 256))
+    measure(server, count, || pair.messages(count, body, 64))
 }
 
 /// The time from a sender's send to the recipient's receipt, at half of what the server can do: p50 and p99 in microseconds.
