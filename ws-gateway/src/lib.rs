@@ -4,4 +4,5 @@
 
 pub mod config;
 pub mod edge;
+pub mod node;
 pub mod store;

@@ -1,0 +1,164 @@
+//! What the operator decides about the node, and the few names it needs of the world: read once at start.
+//!
+//! Nothing here opens anything. Whoever owns the sockets resolves names and passes addresses.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use wasm_core::Text;
+
+use super::Transport;
+
+/// Everything the node is told at start.
+#[derive(Clone, Debug)]
+pub struct NodeConfig {
+    /// The domains whose users live here, the first being the one that the node itself is named after.
+    pub domains: Vec<Text>,
+    /// The host that Via, Record-Route and Contact name: what a peer can resolve, or an address.
+    pub host: Text,
+    /// Further names and addresses under which this node is reached, as a client may write them into a Route.
+    pub aliases: Vec<Text>,
+    /// The ports of the listeners that are open to others.
+    pub ports: Ports,
+    /// The other domains that this one exchanges requests with.
+    pub peers: Vec<Peer>,
+    /// Keys the nonces, the GRUUs and the route tokens. The same over restarts, or phones must authenticate and register anew.
+    pub secret: [u8; 32],
+    /// Where the node stops being generous.
+    pub limits: NodeLimits,
+    /// What the provider wants.
+    pub policy: Policy,
+    /// Whether the steps between the SIP/IP core and the Participating Function are told as [`super::Output::Step`].
+    pub steps: bool,
+}
+
+impl NodeConfig {
+    /// A node for one domain, everything else as it is by default.
+    pub fn new(domain: &str, host: &str, secret: [u8; 32]) -> Self {
+        NodeConfig {
+            domains: vec![Text::from(domain)],
+            host: Text::from(host),
+            aliases: Vec::new(),
+            ports: Ports::default(),
+            peers: Vec::new(),
+            secret,
+            limits: NodeLimits::default(),
+            policy: Policy::default(),
+            steps: false,
+        }
+    }
+}
+
+impl NodeConfig {
+    /// The domain that the node is named after.
+    pub fn domain(&self) -> &Text {
+        self.domains.first().unwrap_or(&self.host)
+    }
+
+    /// Whether the users of this domain live here.
+    pub fn serves(&self, domain: &str) -> bool {
+        self.domains.iter().any(|own| own.eq_ignore_ascii_case(domain))
+    }
+}
+
+/// The ports that requests to this node may name.
+#[derive(Clone, Debug)]
+pub struct Ports {
+    /// SIP over UDP and TCP.
+    pub sip: u16,
+    /// SIP over TLS.
+    pub sips: u16,
+    /// Further ports under which the node is reached: HTTP's, for SIP over WebSocket.
+    pub others: Vec<u16>,
+}
+
+impl Default for Ports {
+    fn default() -> Self {
+        Ports { sip: 5060, sips: 5061, others: vec![8080] }
+    }
+}
+
+/// A domain that is trusted to say who its users are, known by the address that it sends from.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// The domain.
+    pub domain: Text,
+    /// How to reach it.
+    pub transport: Transport,
+    /// Where to reach it.
+    pub addr: SocketAddr,
+    /// Whether the address alone decides (a host of its own), or the port counts as well (several servers on one host).
+    pub any_port: bool,
+}
+
+/// Bounds on what one party can make the node hold.
+#[derive(Clone, Debug)]
+pub struct NodeLimits {
+    /// Bindings of one user; a device more is refused.
+    pub bindings_per_user: usize,
+    /// Users that one connection may authenticate as before each request has to prove itself.
+    pub users_per_flow: usize,
+    /// Messages waiting in memory for one device; beyond it they are read from the store again.
+    pub lane: usize,
+    /// Requests with several branches under way in the whole node.
+    pub forks: usize,
+    /// Messages between arrival and answer in the whole node.
+    pub messages: usize,
+    /// Bytes of a pager message's body.
+    pub body: usize,
+    /// Reg event subscriptions of one user.
+    pub subscriptions_per_user: usize,
+    /// SIP transactions in the whole node.
+    pub transactions: usize,
+}
+
+impl Default for NodeLimits {
+    fn default() -> Self {
+        NodeLimits {
+            bindings_per_user: 16,
+            users_per_flow: 16,
+            lane: 256,
+            forks: 100_000,
+            messages: 100_000,
+            body: 64 * 1024,
+            subscriptions_per_user: 16,
+            transactions: 400_000,
+        }
+    }
+}
+
+/// The provider's choices.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// The shortest registration that is accepted; asked for less, 423.
+    pub min_expires: u32,
+    /// The registration given when none is asked for.
+    pub default_expires: u32,
+    /// The longest registration given.
+    pub max_expires: u32,
+    /// How long the sender's answer waits for a device of the recipient: then 202, and the message stays pending.
+    pub delivery_wait: Duration,
+    /// The longest time a message waits for its recipient; a sender may ask for less.
+    pub message_expiry: Duration,
+    /// How often the store is asked for what has expired.
+    pub expiry_scan: Duration,
+    /// How long a device that failed to answer is left alone before the next try.
+    pub lane_retry: Duration,
+    /// The longest reg event subscription.
+    pub max_subscription: u32,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Policy {
+            min_expires: 30,
+            default_expires: 600,
+            max_expires: 7200,
+            delivery_wait: Duration::from_secs(3),
+            message_expiry: Duration::from_secs(7 * 24 * 3600),
+            expiry_scan: Duration::from_secs(30),
+            lane_retry: Duration::from_secs(60),
+            max_subscription: 7200,
+        }
+    }
+}

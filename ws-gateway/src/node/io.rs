@@ -1,0 +1,260 @@
+//! The two closed alphabets of the node: everything that can happen to it, and everything that it can ask for.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use wasm_core::Text;
+use wasm_core::cpm::address::Address;
+use wasm_core::cpm::ids::MessageId;
+use wasm_core::wire::sip::Message;
+
+use crate::store::{Account, Applied, Direction, Entry, PendingId, Queued, StoreError, StoredBinding, Unit, UserId};
+
+/// A connection, numbered by whoever owns the sockets; a number is never used twice in one run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FlowId(pub u64);
+
+/// Names one [`Output::Commit`] or [`Output::Load`], to be given back with its result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Ticket(pub u64);
+
+/// What carries SIP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Transport {
+    /// RFC 3261.
+    Udp,
+    /// RFC 3261.
+    Tcp,
+    /// RFC 3261, encrypted.
+    Tls,
+    /// RFC 7118.
+    Ws,
+    /// RFC 7118, encrypted.
+    Wss,
+}
+
+impl Transport {
+    /// The word in a Via.
+    pub fn via(self) -> &'static str {
+        match self {
+            Transport::Udp => "UDP",
+            Transport::Tcp => "TCP",
+            Transport::Tls => "TLS",
+            Transport::Ws => "WS",
+            Transport::Wss => "WSS",
+        }
+    }
+
+    /// The word in a `transport` parameter, which is `ws` on a secure socket too [RFC7118 §5].
+    pub fn param(self) -> &'static str {
+        match self {
+            Transport::Udp => "udp",
+            Transport::Tcp => "tcp",
+            Transport::Tls => "tls",
+            Transport::Ws | Transport::Wss => "ws",
+        }
+    }
+
+    /// Whether the transport retransmits, so that the transactions need not.
+    pub fn reliable(self) -> bool {
+        self != Transport::Udp
+    }
+}
+
+/// One step on the wire: where bytes go, or where they came from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Hop {
+    /// An open connection.
+    Flow(FlowId),
+    /// A datagram's other end.
+    Udp(SocketAddr),
+    /// A connection that is opened when there is none: to a peer. What arrives on it later comes from [`Hop::Flow`].
+    Dial {
+        /// TCP or TLS.
+        transport: Transport,
+        /// Where to.
+        addr: SocketAddr,
+    },
+}
+
+/// What happens to the node.
+#[derive(Debug)]
+pub enum Input {
+    /// A connection is open.
+    Opened {
+        /// Its number.
+        flow: FlowId,
+        /// What it speaks.
+        transport: Transport,
+        /// Its other end.
+        remote: SocketAddr,
+        /// Who is signed in on it, by the session cookie that came with the WebSocket's handshake.
+        user: Option<UserId>,
+    },
+    /// A connection is gone.
+    Closed {
+        /// Its number.
+        flow: FlowId,
+    },
+    /// A SIP message has arrived.
+    Received {
+        /// From where: [`Hop::Flow`] or [`Hop::Udp`].
+        hop: Hop,
+        /// On what.
+        transport: Transport,
+        /// The message.
+        message: Message,
+    },
+    /// Something could not be sent to a hop.
+    Failed {
+        /// Where it should have gone.
+        hop: Hop,
+    },
+    /// A unit is durable, or failed.
+    Stored {
+        /// That of the [`Output::Commit`].
+        ticket: Ticket,
+        /// What the store said.
+        result: Result<Applied, StoreError>,
+    },
+    /// What was asked of the store.
+    Loaded {
+        /// That of the [`Output::Load`].
+        ticket: Ticket,
+        /// What the store said.
+        result: Result<Loaded, StoreError>,
+    },
+    /// What the last run left behind, handed in once before anything arrives.
+    Restored {
+        /// The bindings that do not depend on a connection.
+        bindings: Vec<StoredBinding>,
+        /// The users for whom something waits; `None` when nobody has looked, so that the node asks for each.
+        waiting: Option<Vec<UserId>>,
+    },
+    /// Accounts were added, changed or removed.
+    AccountsChanged,
+    /// No new work from now on: what is under way is finished, everything else is told to come back later.
+    Drain,
+    /// The time of [`super::Node::next_timeout`] has come.
+    Timeout,
+}
+
+/// What the node asks for.
+#[derive(Debug)]
+pub enum Output {
+    /// Send these bytes.
+    Send {
+        /// Where to.
+        hop: Hop,
+        /// One SIP message.
+        message: Bytes,
+    },
+    /// Make this durable and say so with [`Input::Stored`]. Units are applied in the order in which they are asked for.
+    Commit {
+        /// Names the answer.
+        ticket: Ticket,
+        /// What to write, all or nothing.
+        unit: Unit,
+    },
+    /// Read this and say it with [`Input::Loaded`].
+    Load {
+        /// Names the answer.
+        ticket: Ticket,
+        /// What to read.
+        query: Query,
+    },
+    /// Close a connection.
+    Close {
+        /// Its number.
+        flow: FlowId,
+        /// Why, for the log.
+        why: Closing,
+    },
+    /// Something in a user's store changed: those who follow it should fetch from here.
+    Changed {
+        /// Whose.
+        user: UserId,
+        /// The newest change.
+        cursor: u64,
+    },
+    /// A step inside the node, told when [`super::NodeConfig::steps`] asks for it: one arrow of a flow's ladder.
+    Step(Step),
+}
+
+/// What the node reads from the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Query {
+    /// What waits for a user, oldest first: [`Loaded::Pending`].
+    Pending {
+        /// Whose.
+        user: UserId,
+        /// From after this entry on.
+        after: Option<PendingId>,
+        /// At most so many.
+        limit: usize,
+    },
+    /// What should no longer wait: [`Loaded::Pending`].
+    Expired {
+        /// Those whose time ended before.
+        before: wasm_core::Time,
+        /// At most so many.
+        limit: usize,
+    },
+    /// The messages with one identifier in a user's box: [`Loaded::Messages`].
+    Messages {
+        /// Whose box.
+        user: UserId,
+        /// Sent or received.
+        direction: Direction,
+        /// Which.
+        message_id: MessageId,
+    },
+}
+
+/// What the store has to say to a [`Query`].
+#[derive(Debug)]
+pub enum Loaded {
+    /// In the order in which it was queued.
+    Pending(Vec<Queued>),
+    /// Usually one or none.
+    Messages(Vec<Entry>),
+}
+
+/// Why the node gives up a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closing {
+    /// Its user is gone.
+    AccountRemoved,
+    /// It sends what makes no sense, over and over.
+    Abuse,
+}
+
+/// One arrow between two functions of this node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Who sends.
+    pub from: Function,
+    /// Who receives.
+    pub to: Function,
+    /// What: a method with its purpose, or a status.
+    pub what: Text,
+}
+
+/// The functions that live in one node and talk without a wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Function {
+    /// The SIP/IP core.
+    Core,
+    /// The Participating Function of the Conversation Server.
+    Participating,
+}
+
+/// The accounts, as the node may look them up: at once, from memory.
+pub trait Directory {
+    /// The account that owns this address.
+    fn account(&self, address: &Address) -> Option<Arc<Account>>;
+
+    /// The account of this user.
+    fn user(&self, user: UserId) -> Option<Arc<Account>>;
+}
