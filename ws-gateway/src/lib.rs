@@ -2,6 +2,7 @@
 //!
 //! `node`, `sip_core` and `participating` are pure; `store` keeps; `edge` owns sockets, HTTP and the clock.
 
+pub mod accounts;
 pub mod config;
 pub mod edge;
 pub mod node;
