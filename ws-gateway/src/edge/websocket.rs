@@ -1,0 +1,3 @@
+//! SIP and events over WebSocket: the handshake, and the frames in [`frame`].
+
+pub mod frame;
