@@ -24,6 +24,9 @@ pub const IMDN: &str = "urn:ietf:params:imdn";
 /// The namespace of the headers that CPM adds.
 pub const CPM: &str = "http://www.openmobilealliance.org/cpm/";
 
+/// The namespace of the format's own headers, in force until another default is declared.
+const CORE: &str = "urn:ietf:params:cpim-headers:";
+
 const MAX_HEADERS: usize = 64;
 
 /// A message in its envelope.
@@ -133,12 +136,13 @@ impl Name {
 impl Cpim {
     /// Reads an envelope.
     pub fn parse(input: &Bytes) -> Result<Cpim, CpimError> {
-        let head = Head::find(input, 0)?;
+        let head = Head::find(input, 0, false)?;
         let mut cpim = Cpim::default();
         let mut namespaces = Namespaces::default();
+        let mut dated = false;
         for (count, (offset, line)) in head.lines().enumerate() {
             let at = |fault| CpimError { fault, offset };
-            if count >= MAX_HEADERS {
+            if count + cpim.required.len() >= MAX_HEADERS {
                 return Err(at(Fault::TooLarge));
             }
             let (name, rest) = line.split_once(':').ok_or(at(Fault::Header))?;
@@ -147,28 +151,31 @@ impl Cpim {
                 return Err(at(Fault::Header));
             }
             let (params, value) = match rest.starts_with(';') {
-                true => find_unquoted(rest, ' ').map_or((rest, ""), |space| rest.split_at(space)),
+                true => find_unquoted(rest, ' ').map_or((rest.trim_end(), ""), |space| rest.split_at(space)),
                 false => ("", rest),
             };
             let value = value.trim();
             let keep = |name: Name| Header { name, params: head.text.slice_of(params), value: head.text.slice_of(value) };
+            let own = || Name { namespace: None, prefix: Text::default(), local: head.text.slice_of(name) };
             match Known::of(name) {
                 Some(Known::From) if cpim.from.is_some() => return Err(at(Fault::Duplicate)),
                 Some(Known::From) => cpim.from = Some(address(&head.text, value).ok_or(at(Fault::Address))?),
                 Some(Known::To) => cpim.to.push(address(&head.text, value).ok_or(at(Fault::Address))?),
                 Some(Known::Cc) => cpim.cc.push(address(&head.text, value).ok_or(at(Fault::Address))?),
-                Some(Known::DateTime) if cpim.date.is_some() => return Err(at(Fault::Duplicate)),
-                Some(Known::DateTime) => match Time::parse_rfc3339(value) {
-                    Some(date) => cpim.date = Some(date),
-                    None => cpim.headers.push(keep(Name { namespace: None, prefix: Text::default(), local: head.text.slice_of(name) })),
-                },
-                Some(Known::Subject) if params.is_empty() && cpim.subject.is_none() => cpim.subject = Some(unescape(&head.text, value)),
-                Some(Known::Subject) => {
-                    cpim.headers.push(keep(Name { namespace: None, prefix: Text::default(), local: head.text.slice_of(name) }));
+                Some(Known::DateTime) if dated => return Err(at(Fault::Duplicate)),
+                Some(Known::DateTime) => {
+                    dated = true;
+                    cpim.date = Time::parse_rfc3339(value);
+                    if cpim.date.is_none() {
+                        cpim.headers.push(keep(own()));
+                    }
                 }
+                Some(Known::Subject) if params.is_empty() && cpim.subject.is_none() => cpim.subject = Some(unescape(&head.text, value)),
+                Some(Known::Subject) => cpim.headers.push(keep(own())),
                 Some(Known::Ns) => {
-                    let declared = address(&head.text, value).ok_or(at(Fault::Namespace))?;
-                    namespaces.declare(declared.display.unwrap_or_default(), declared.uri);
+                    let declared = address(&head.text, value).filter(|declared| is_prefix(declared.display.as_deref().unwrap_or_default()));
+                    let declared = declared.ok_or(at(Fault::Namespace))?;
+                    namespaces.declare(declared.display.unwrap_or_default(), Some(declared.uri).filter(|uri| uri != CORE));
                 }
                 Some(Known::Require) => {
                     for word in value.split(',').map(str::trim).filter(|word| !word.is_empty()) {
@@ -312,35 +319,39 @@ impl Known {
     }
 }
 
-/// The namespaces that are declared so far.
+/// The namespaces that are declared so far; `None` is the format's own.
 #[derive(Default)]
-struct Namespaces(Vec<(Text, Text)>);
+struct Namespaces(Vec<(Text, Option<Text>)>);
 
 impl Namespaces {
-    fn find(&self, prefix: &str) -> Option<&Text> {
-        self.0.iter().rev().find(|(declared, _)| declared == prefix).map(|(_, uri)| uri)
+    /// What a prefix stands for; nothing at all where it is not declared.
+    fn find(&self, prefix: &str) -> Option<Option<&Text>> {
+        let declared = self.0.iter().rev().find(|(declared, _)| declared == prefix).map(|(_, uri)| uri.as_ref());
+        declared.or_else(|| prefix.is_empty().then_some(None))
     }
 
-    fn declare(&mut self, prefix: Text, uri: Text) {
+    fn declare(&mut self, prefix: Text, uri: Option<Text>) {
         self.0.push((prefix, uri));
     }
 
     /// The name that a word stands for here; `None` where its prefix is not declared.
     fn resolve(&self, head: &Text, word: &str) -> Option<Name> {
-        let (prefix, local) = word.split_once('.').unwrap_or(("", word));
+        let (prefix, local) = match word.split_once('.') {
+            Some((prefix, local)) if !prefix.is_empty() => (prefix, local),
+            Some(_) => return None,
+            None => ("", word),
+        };
         let namespace = match self.find(prefix) {
-            Some(uri) => Some(uri.clone()),
-            None if prefix.is_empty() => None,
-            None if prefix.eq_ignore_ascii_case("imdn") => Some(Text::from(IMDN)),
+            Some(uri) => uri.cloned(),
+            None if prefix == "imdn" => Some(Text::from(IMDN)),
             None => return None,
         };
-        Some(Name { namespace, prefix: head.slice_of(prefix), local: head.slice_of(local) })
+        (!local.is_empty()).then(|| Name { namespace, prefix: head.slice_of(prefix), local: head.slice_of(local) })
     }
 
     /// Declares what `name` needs, if that is not in force.
     fn print(&mut self, out: &mut String, name: &Name) {
-        let Some(namespace) = &name.namespace else { return };
-        if self.find(&name.prefix) == Some(namespace) {
+        if self.find(&name.prefix) == Some(name.namespace.as_ref()) {
             return;
         }
         out.push_str("NS: ");
@@ -348,10 +359,15 @@ impl Namespaces {
             push_quiet(out, &name.prefix);
             out.push(' ');
         }
-        push_uri(out, namespace);
+        push_uri(out, name.namespace.as_deref().unwrap_or(CORE));
         out.push_str("\r\n");
-        self.declare(name.prefix.clone(), namespace.clone());
+        self.declare(name.prefix.clone(), name.namespace.clone());
     }
+}
+
+/// Whether this can stand for a namespace before the dot of a header's name.
+fn is_prefix(prefix: &str) -> bool {
+    prefix.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'.' | b':' | b',' | b'"' | b'\\' | b'<' | b'>'))
 }
 
 fn push_name(out: &mut String, name: &Name) {
@@ -384,3 +400,6 @@ impl From<mime::MimeError> for CpimError {
         CpimError { fault: Fault::Content(error.fault), offset: error.offset }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -268,3 +268,98 @@ impl fmt::Display for Wants {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::option;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
+    use super::*;
+
+    /// R054, R059: notifications of other clients are read, whatever their layout and prefix.
+    #[test]
+    fn notifications_of_other_clients_are_read() {
+        let full = r#"<?xml version="1.0" encoding="UTF-8"?>
+            <imdn xmlns="urn:ietf:params:xml:ns:imdn">
+              <message-id>34jk324j</message-id><datetime>2008-04-04T12:16:49-05:00</datetime>
+              <recipient-uri>im:bob@example.com</recipient-uri><original-recipient-uri>im:bob_original@example.com</original-recipient-uri>
+              <display-notification><status><displayed/></status><note xmlns="urn:n"/></display-notification>
+              <extension><message-id>no</message-id></extension>
+            </imdn>"#;
+        let notification = Notification::parse(full.as_bytes()).unwrap();
+        assert_eq!(notification.message_id, "34jk324j");
+        assert_eq!(notification.recipient.as_deref(), Some("im:bob@example.com"));
+        assert_eq!(notification.date, Time::parse_rfc3339("2008-04-04T17:16:49Z"));
+        assert_eq!(notification.report, Report::Display(Display::Displayed));
+        for short in [
+            "<imdn><message-id> 1\n</message-id><delivery-notification><status><delivered></delivered></status></delivery-notification></imdn>",
+            "<i:imdn xmlns:i='urn:ietf:params:xml:ns:imdn'><i:message-id>1</i:message-id><i:datetime>then</i:datetime><i:subject/>\
+             <i:delivery-notification><i:status><i:delivered/></i:status></i:delivery-notification></i:imdn>",
+        ] {
+            let wanted = Notification::new(Text::from("1"), Report::Delivery(Delivery::Delivered));
+            assert_eq!(Notification::parse(short.as_bytes()), Ok(wanted), "{short}");
+        }
+    }
+
+    #[test]
+    fn what_is_broken_is_refused() {
+        let status = "<delivery-notification><status><delivered/></status></delivery-notification>";
+        for (inside, fault) in [
+            (status.to_owned(), Fault::Missing("message-id")),
+            (format!("<message-id> </message-id>{status}"), Fault::Missing("message-id")),
+            ("<message-id>1</message-id>".to_owned(), Fault::Missing("status")),
+            (
+                "<message-id>1</message-id><delivery-notification><status><displayed/></status></delivery-notification>".to_owned(),
+                Fault::Missing("status"),
+            ),
+            ("<message-id>&x;</message-id>".to_owned(), Fault::Entity),
+            ("<message-id>1</message-id><a>".repeat(20), Fault::TooDeep),
+        ] {
+            let document = format!("<imdn>{inside}</imdn>");
+            assert_eq!(Notification::parse(document.as_bytes()).unwrap_err().fault, fault, "{document}");
+        }
+        let whole = Notification::new(Text::from("1"), Report::Display(Display::Error)).encode();
+        for length in 0..whole.len() {
+            assert!(Notification::parse(&whole[..length]).is_err(), "{length}");
+        }
+    }
+
+    #[test]
+    fn wishes_are_words() {
+        assert_eq!(Wants::ALL.to_string(), "positive-delivery, negative-delivery, display");
+        assert_eq!(
+            Wants::parse("Display ; x=y,interworking,,positive-delivery"),
+            Wants { delivered: true, failed: false, displayed: true }
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn notifications_print_and_read_back(
+            id in "[!-~é]{1,24}",
+            date in option::of(0u64..253_402_300_799_999),
+            recipient in option::of("[!-~]{1,24}"),
+            original in option::of("[!-~]{1,24}"),
+            subject in option::of("[!-~é][ -~é]{0,12}[!-~é]"),
+            report in select(&Report::ALL[..]),
+        ) {
+            let text = |text: Option<String>| text.map(Text::from);
+            let notification = Notification {
+                message_id: Text::from(id),
+                date: date.map(Time),
+                recipient: text(recipient),
+                original: text(original),
+                subject: text(subject),
+                report,
+            };
+            prop_assert_eq!(Notification::parse(&notification.encode()), Ok(notification));
+        }
+
+        #[test]
+        fn wishes_print_and_read_back(delivered in any::<bool>(), failed in any::<bool>(), displayed in any::<bool>()) {
+            let wants = Wants { delivered, failed, displayed };
+            prop_assert_eq!(Wants::parse(&wants.to_string()), wants);
+        }
+    }
+}

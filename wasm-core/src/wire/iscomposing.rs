@@ -94,3 +94,45 @@ impl IsComposing {
         xml.finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::option;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// R319: typing of other clients is understood.
+    #[test]
+    fn indications_of_other_clients_are_read() {
+        let document = br#"<?xml version="1.0" encoding="UTF-8"?>
+            <isComposing xmlns="urn:ietf:params:xml:ns:im-iscomposing" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"
+                xsi:schemaLocation="urn:ietf:params:xml:ns:im-composing iscomposing.xsd">
+              <state>active</state><contenttype>text/plain</contenttype><lastactive>2003-01-27T10:43:00Z</lastactive><refresh>90</refresh>
+              <mood xmlns="urn:x">good</mood>
+            </isComposing>"#;
+        let composing = IsComposing::parse(document).unwrap();
+        assert_eq!((composing.state, composing.refresh, composing.content_type.as_deref()), (State::Active, Some(90), Some("text/plain")));
+        assert_eq!(composing.last_active, Time::parse_rfc3339("2003-01-27T10:43:00Z"));
+        let other = IsComposing::parse(b"<isComposing><state>thinking</state><refresh>-1</refresh></isComposing>");
+        assert_eq!(other, Ok(IsComposing::idle()));
+    }
+
+    #[test]
+    fn what_is_broken_is_refused() {
+        for document in ["", "<isComposing/>", "<composing><state>idle</state></composing>", "<isComposing><state>active</state>"] {
+            assert!(IsComposing::parse(document.as_bytes()).is_err(), "{document}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn indications_print_and_read_back(
+            active in any::<bool>(), refresh in any::<Option<u32>>(), date in option::of(0u64..253_402_300_799_999), kind in option::of("[!-~]{1,9}"),
+        ) {
+            let state = if active { State::Active } else { State::Idle };
+            let composing = IsComposing { state, refresh, last_active: date.map(Time), content_type: kind.map(Text::from) };
+            prop_assert_eq!(IsComposing::parse(&composing.encode()), Ok(composing));
+        }
+    }
+}

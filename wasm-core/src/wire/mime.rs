@@ -1,7 +1,10 @@
 //! MIME parts [RFC2045]: a few header fields and a body.
 //!
-//! A part is what CPIM wraps. Fields keep their order and their names as
-//! they came; a folded field is unfolded. The body is never copied and never decoded here.
+//! A part is what CPIM wraps and what a [`multipart`] body is made of. Fields keep their order and their names as they came; a folded
+//! field is unfolded. The body is sliced, never copied; [`transfer`] undoes its encoding where somebody wants to read it.
+
+pub mod multipart;
+mod transfer;
 
 use std::fmt;
 
@@ -10,7 +13,7 @@ use thiserror::Error;
 
 use crate::Text;
 
-/// At most so many header fields in one part.
+/// At most so many lines of header fields in one part.
 pub const MAX_FIELDS: usize = 64;
 
 /// At most so many bytes of header fields in one part.
@@ -26,7 +29,7 @@ pub struct MimeError {
     pub offset: usize,
 }
 
-/// What can be wrong with a part.
+/// What can be wrong with a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Fault {
     /// Larger, or of more pieces, than the limits allow.
@@ -41,6 +44,12 @@ pub enum Fault {
     /// The end came before the header fields ended.
     #[error("a part ends too early")]
     Truncated,
+    /// The boundary between the parts is missing or impossible.
+    #[error("there is no such boundary")]
+    Boundary,
+    /// The transfer encoding is not known, or was not kept to.
+    #[error("the transfer encoding is not understood")]
+    Transfer,
 }
 
 /// A header field of a part.
@@ -125,23 +134,29 @@ impl fmt::Display for Field {
     }
 }
 
-/// Reads the header fields that begin at `start`, and says where the body begins.
+/// Reads the header fields that begin at `start`, and says where the body begins. Fields up to the end of the input have an empty body.
 pub(super) fn parse_head(input: &[u8], start: usize) -> Result<(Vec<Field>, usize), MimeError> {
-    let head = Head::find(input, start)?;
+    let head = Head::find(input, start, true)?;
     let mut fields: Vec<Field> = Vec::with_capacity(4);
-    for (offset, line) in head.lines() {
+    for (count, (offset, line)) in head.lines().enumerate() {
+        if count >= MAX_FIELDS {
+            return Err(MimeError { fault: Fault::TooLarge, offset });
+        }
         if line.starts_with([' ', '\t']) {
             let last = fields.last_mut().ok_or(MimeError { fault: Fault::Field, offset })?;
-            last.value = Text::from([&*last.value, line.trim()].join(" "));
+            if line.contains(|c: char| c.is_control() && c != '\t') {
+                return Err(MimeError { fault: Fault::Encoding, offset });
+            }
+            last.value = Text::from([&*last.value, line.trim()].join(" ").trim());
             continue;
         }
         let (name, value) = line.split_once(':').ok_or(MimeError { fault: Fault::Field, offset })?;
         let name = name.trim_end();
+        if value.contains(|c: char| c.is_control() && c != '\t') {
+            return Err(MimeError { fault: Fault::Encoding, offset });
+        }
         if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(MimeError { fault: Fault::Field, offset });
-        }
-        if fields.len() >= MAX_FIELDS {
-            return Err(MimeError { fault: Fault::TooLarge, offset });
         }
         fields.push(Field { name: head.text.slice_of(name), value: head.text.slice_of(value.trim()) });
     }
@@ -159,28 +174,26 @@ pub(super) struct Head {
 }
 
 impl Head {
-    /// Finds the empty line after `start`. Lines may end in LF alone.
-    pub(super) fn find(input: &[u8], start: usize) -> Result<Head, MimeError> {
+    /// Finds the empty line after `start`; `or_end` takes the end of the input for it. Lines may end in LF alone.
+    pub(super) fn find(input: &[u8], start: usize, or_end: bool) -> Result<Head, MimeError> {
         let mut at = start;
-        loop {
+        let (end, body) = loop {
             let rest = input.get(at..).unwrap_or_default();
-            let Some(length) = memchr::memchr(b'\n', rest) else {
-                let fault = if rest.len() + at - start > MAX_HEAD { Fault::TooLarge } else { Fault::Truncated };
-                return Err(MimeError { fault, offset: input.len() });
-            };
-            let empty = matches!(&rest[..length], b"" | b"\r");
-            let next = at + length + 1;
+            let length = memchr::memchr(b'\n', rest);
+            let next = at + length.map_or(rest.len(), |length| length + 1);
             if next - start > MAX_HEAD {
                 return Err(MimeError { fault: Fault::TooLarge, offset: at });
             }
-            if empty {
-                let bytes = &input[start..at];
-                let text = std::str::from_utf8(bytes)
-                    .map_err(|error| MimeError { fault: Fault::Encoding, offset: start + error.valid_up_to() })?;
-                return Ok(Head { text: Text::from(text), start, body: next });
+            match length {
+                Some(length) if matches!(&rest[..length], b"" | b"\r") => break (at, next),
+                Some(_) => at = next,
+                None if or_end => break (next, next),
+                None => return Err(MimeError { fault: Fault::Truncated, offset: input.len() }),
             }
-            at = next;
-        }
+        };
+        let bytes = input.get(start..end).unwrap_or_default();
+        let text = std::str::from_utf8(bytes).map_err(|error| MimeError { fault: Fault::Encoding, offset: start + error.valid_up_to() })?;
+        Ok(Head { text: Text::from(text), start, body })
     }
 
     /// The lines without their ends, each with its place in the input.

@@ -6,6 +6,8 @@
 //! the encoding is UTF-8 whatever the declaration says.
 
 pub mod reader;
+pub mod reginfo;
+pub mod resource_lists;
 pub mod writer;
 
 use thiserror::Error;
