@@ -2,3 +2,6 @@
 
 pub mod digest;
 pub mod flow;
+#[cfg(test)]
+mod pair;
+pub mod transaction;
