@@ -34,6 +34,8 @@ pub enum Shape {
     Single,
     /// Any number of values, separated by commas or on lines of their own: Via, Route, Contact.
     Each,
+    /// Any number of values, one on each line, with commas of their own: WWW-Authenticate.
+    Line,
     /// One value made of all the elements of all the lines: Supported, Allow.
     Whole,
 }
@@ -143,7 +145,7 @@ impl Headers {
     pub fn typed<H: TypedHeader>(&self) -> Option<Result<H, HeaderError>> {
         let name = H::NAME;
         match H::SHAPE {
-            Shape::Single => self.get(&name).map(H::parse),
+            Shape::Single | Shape::Line => self.get(&name).map(H::parse),
             Shape::Each => self.all(&name).find_map(|line| scan::elements(line).next().map(|element| H::parse(&line.slice_of(element)))),
             Shape::Whole => {
                 let mut lines = self.all(&name);
@@ -163,8 +165,10 @@ impl Headers {
     /// All values of a typed header, from all lines.
     pub fn list<H: TypedHeader>(&self) -> Result<Vec<H>, HeaderError> {
         let name = H::NAME;
-        if H::SHAPE != Shape::Each {
-            return self.typed::<H>().into_iter().collect();
+        match H::SHAPE {
+            Shape::Single | Shape::Whole => return self.typed::<H>().into_iter().collect(),
+            Shape::Line => return self.all(&name).take(ELEMENTS).map(H::parse).collect(),
+            Shape::Each => {}
         }
         let mut values = Vec::new();
         for line in self.all(&name) {
@@ -180,11 +184,11 @@ impl Headers {
         Ok(values)
     }
 
-    /// Writes a typed header: a further line at the end for [`Shape::Each`], the only line of its name otherwise.
+    /// Writes a typed header: a further line at the end for [`Shape::Each`] and [`Shape::Line`], the only line of its name otherwise.
     pub fn put<H: TypedHeader>(&mut self, header: &H) {
         let value = header.to_string();
         match H::SHAPE {
-            Shape::Each => self.push(H::NAME, value),
+            Shape::Each | Shape::Line => self.push(H::NAME, value),
             Shape::Single | Shape::Whole => self.set(H::NAME, value),
         }
     }

@@ -76,6 +76,7 @@ texts! {
     ConversationId visible "The identifier of a CPM conversation.";
     ContributionId visible "The identifier of a CPM session or message within its conversation.";
     InReplyToContributionId visible "The contribution that this one answers.";
+    SessionReplaces visible "The CPM session whose place the new one takes; what the identifier is made of is not looked at.";
     SipEtag token "The version of published state [RFC3903 §11.3.1].";
     SipIfMatch token "Which version of published state is meant [RFC3903 §11.3.2].";
     UserAgent any "The software of a client [RFC3261 §20.41].";
