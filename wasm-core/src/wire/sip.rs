@@ -12,6 +12,7 @@ mod date;
 mod dialog;
 mod error;
 mod event;
+mod frame;
 mod headers;
 mod identity;
 mod message;
@@ -38,6 +39,7 @@ pub use date::Date;
 pub use dialog::{Join, RAck, Replaces, TargetDialog};
 pub use error::{HeaderError, HeaderFault, Limits, ParseError, ParseErrorKind, UriError};
 pub use event::{ContentDisposition, Event, Subscribed, SubscriptionState};
+pub use frame::{Frame, Framer};
 pub use headers::{Header, Headers, Shape, TypedHeader};
 pub use identity::{
     CallId, ContributionId, ConversationId, InReplyToContributionId, Organization, PAssertedService, PPreferredService, Priority, Server,

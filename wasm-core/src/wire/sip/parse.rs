@@ -304,14 +304,33 @@ fn reply(head: &Head, headers: Headers, kind: ParseErrorKind) -> Option<Box<Resp
     if !scan::is_token(method) || method == "ACK" || !headers.has(&HeaderName::Via) {
         return None;
     }
-    let mut response = Response::answering(&headers, kind.status());
+    Some(Box::new(refusal(&headers, kind)))
+}
+
+/// Refuses a message that could be read, for a reason of its transport.
+pub(crate) fn refuse(message: Message, kind: ParseErrorKind, offset: usize) -> ParseError {
+    let reply = match &message {
+        Message::Request(request) if request.method != Method::Ack => Some(Box::new(refusal(&request.headers, kind))),
+        Message::Request(_) | Message::Response(_) => None,
+    };
+    ParseError { kind, offset, reply }
+}
+
+/// The same response with another status code.
+pub(crate) fn with_status(response: Response, status: Status) -> Response {
+    Response { status, reason: Text::from(status.reason()), ..response }
+}
+
+fn refusal(headers: &Headers, kind: ParseErrorKind) -> Response {
+    let mut response = Response::answering(headers, kind.status());
     if let Some(mut to) = headers.read::<To>()
         && to.tag().is_none()
     {
         // The same for a retransmission [RFC3261 §8.2.7].
-        let hash = head.text.bytes().fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
+        let bytes = response.headers.iter().flat_map(|header| header.value.bytes());
+        let hash = bytes.fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
         to.set_tag(&format!("{hash:016x}"));
         response.headers.set(To::NAME, to.to_string());
     }
-    Some(Box::new(response))
+    response
 }
