@@ -23,6 +23,12 @@ impl Sipp {
         Sipp { command, folder }
     }
 
+    /// Sets who the messages go to.
+    pub fn to(mut self, user: &str) -> Sipp {
+        self.command.args(["-key", "recipient", user]);
+        self
+    }
+
     /// Sets how many calls begin each second.
     pub fn rate(mut self, calls_per_second: u32) -> Sipp {
         self.command.args(["-r", &calls_per_second.to_string(), "-l", "200"]);
