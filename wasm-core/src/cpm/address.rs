@@ -10,6 +10,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::Text;
+use crate::wire::sip::Uri;
 
 /// The longest address that is accepted, in bytes.
 pub const LONGEST: usize = 256;
@@ -50,6 +51,25 @@ impl Address {
             return Address::from_parts(user, host);
         }
         if text.contains(':') { Address::parse(text) } else { Address::from_parts(text, domain) }
+    }
+
+    /// The user that a URI names; a SIP URI that stands for a telephone number (`user=phone`) is that number [RFC3261 §19.1.6].
+    pub fn from_uri(uri: &Uri) -> Option<Address> {
+        match uri {
+            Uri::Sip(uri) => {
+                let user = uri.user.as_ref()?;
+                let phone = uri.params.value("user").is_some_and(|kind| kind.eq_ignore_ascii_case("phone"));
+                let number = if phone { Address::from_number(user.split(';').next()?) } else { None };
+                number.or_else(|| Address::from_parts(user, uri.host.as_str()))
+            }
+            Uri::Tel(uri) => Address::from_number(&uri.number),
+            Uri::Other(_) => None,
+        }
+    }
+
+    /// The address as a URI.
+    pub fn to_uri(&self) -> Uri {
+        Uri::parse(&self.0).unwrap_or_else(|_| Uri::Other(self.0.clone()))
     }
 
     /// `sip:user@host`.
