@@ -69,6 +69,10 @@ pub struct ServerId(Id);
 
 /// What a layer wants done or told.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is moved once into a queue and once out of it, and a box would cost each event an allocation"
+)]
 pub enum Out<D> {
     /// Put these bytes on the wire.
     Send {

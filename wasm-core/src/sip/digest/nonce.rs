@@ -98,6 +98,11 @@ impl Windows {
         Windows { windows: BTreeMap::new(), limit, floor: None }
     }
 
+    /// Trusts no nonce that was issued before `now`.
+    pub(super) fn begin(&mut self, now: Time) {
+        self.floor = self.floor.max(Some(Issue { time: now, number: 0 }));
+    }
+
     /// Whether this use of a nonce is the first one with that count.
     pub(super) fn admit(&mut self, issue: Issue, count: u32) -> bool {
         if let Some(window) = self.windows.get_mut(&issue) {
