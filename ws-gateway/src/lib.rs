@@ -6,4 +6,5 @@ pub mod accounts;
 pub mod config;
 pub mod edge;
 pub mod node;
+mod sip_core;
 pub mod store;

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use wasm_core::Text;
+use wasm_core::wire::sip::Host;
 
 use super::Transport;
 
@@ -53,6 +54,20 @@ impl NodeConfig {
     /// The domain that the node is named after.
     pub fn domain(&self) -> &Text {
         self.domains.first().unwrap_or(&self.host)
+    }
+
+    /// The host as a Via names it.
+    pub(crate) fn via_host(&self) -> Host {
+        Host::parse(&self.host).unwrap_or_else(|| Host::from("localhost"))
+    }
+
+    /// The port that a listener for this transport is reached at, where SIP has one of its own.
+    pub(crate) fn port(&self, transport: Transport) -> Option<u16> {
+        match transport {
+            Transport::Udp | Transport::Tcp => Some(self.ports.sip),
+            Transport::Tls => Some(self.ports.sips),
+            Transport::Ws | Transport::Wss => None,
+        }
     }
 
     /// Whether the users of this domain live here.

@@ -1,0 +1,226 @@
+//! From a request that has arrived to what is done with it.
+
+use std::ops::ControlFlow;
+
+use wasm_core::Time;
+use wasm_core::cpm::address::Address;
+use wasm_core::sip::transaction::{ClientId, ServerId};
+use wasm_core::wire::sip::{Event as EventHeader, HeaderName, Method, Request, Response, Status, To};
+
+use super::front_door::{self, Door, Source};
+use super::location::{Binding, BindingId, Change};
+use super::refusal::Refusal;
+use super::registrar::{self, Registrant};
+use super::relay::{self, Target};
+use super::routing::{Destination, Device, Router};
+use super::{Core, Effect, Owner, Service};
+use crate::node::{Directory, Function, Hop};
+use crate::store::{Unit, UserId};
+
+/// What this node itself answers.
+const ALLOW: &str = "REGISTER, OPTIONS, SUBSCRIBE, NOTIFY, MESSAGE, INVITE, ACK, CANCEL, BYE, INFO, UPDATE, PRACK, REFER, PUBLISH";
+
+impl Device {
+    /// Whether a binding is of this device.
+    pub(crate) fn is(&self, binding: &Binding) -> bool {
+        match self {
+            Device::Any => true,
+            Device::Instance(instance) => binding.instance.as_ref() == Some(instance),
+            Device::Temporary(temporary) => temporary.is(binding),
+        }
+    }
+}
+
+impl Core {
+    /// A new request: in at the front door, then to where it goes.
+    pub(super) fn dispatch(&mut self, now: Time, directory: &dyn Directory, id: ServerId, from: Hop, mut request: Request) {
+        match self.admit(now, directory, &from, &mut request) {
+            ControlFlow::Break(refusal) => self.refuse(now, id, &request, refusal),
+            ControlFlow::Continue((source, destination)) => self.go(now, id, from, source, destination, request),
+        }
+    }
+
+    /// The front door. A user who does not exist is found out only by somebody who may know.
+    fn admit(
+        &mut self,
+        now: Time,
+        directory: &dyn Directory,
+        from: &Hop,
+        request: &mut Request,
+    ) -> ControlFlow<Refusal, (Source, Destination)> {
+        front_door::sane(request)?;
+        if self.draining {
+            return Refusal::later(Status::SERVICE_UNAVAILABLE, 5).stop();
+        }
+        if self.looped(request) {
+            return Refusal::new(Status::LOOP_DETECTED).stop();
+        }
+        let router = Router { tokens: &self.tokens, gruus: &self.gruus, directory, config: &self.config };
+        let destination = router.route(request);
+        let mut door = Door { flows: &mut self.flows, verifier: &mut self.verifier, directory, config: &self.config };
+        let within = request.headers.read::<To>().is_some_and(|to| to.tag().is_some());
+        let source = match &destination {
+            ControlFlow::Continue(Destination::Route(_)) if within => Source::Dialog,
+            // Anybody may ask whether the node is alive.
+            ControlFlow::Continue(Destination::Node) if request.method == Method::Options => Source::Dialog,
+            ControlFlow::Continue(_) | ControlFlow::Break(_) => door.identify(now, from, request)?,
+        };
+        let destination = destination?;
+        front_door::assert_identity(&mut request.headers, &source);
+        ControlFlow::Continue((source, destination))
+    }
+
+    fn go(&mut self, now: Time, id: ServerId, from: Hop, source: Source, destination: Destination, request: Request) {
+        if (self.triggers)(&request) && matches!(destination, Destination::User { .. } | Destination::Peer(_)) {
+            return self.effects.push_back(Effect::Service(Service::Request { id, source, destination, request }));
+        }
+        match destination {
+            Destination::Node => self.serve(now, id, from, source, request),
+            Destination::User { account, device, .. } => {
+                if request.method == Method::Subscribe
+                    && let Source::User { account: subscriber, .. } = &source
+                {
+                    match request.headers.read::<EventHeader>() {
+                        Some(event) if event.package.eq_ignore_ascii_case("reg") => {
+                            return self.subscribe(now, id, from, subscriber, account.user, request);
+                        }
+                        // To oneself, any other package would come back to the device that asks.
+                        Some(_) if subscriber.user == account.user => {
+                            let refusal = Refusal::new(Status::BAD_EVENT).with(HeaderName::AllowEvents, "reg");
+                            return self.refuse(now, id, &request, refusal);
+                        }
+                        Some(_) | None => {}
+                    }
+                }
+                let bindings = self.location.of(account.user).iter().filter(|binding| device.is(binding));
+                let targets: Vec<Target> = bindings.map(Target::binding).collect();
+                if targets.is_empty() {
+                    return self.refuse(now, id, &request, Refusal::new(Status::TEMPORARILY_UNAVAILABLE));
+                }
+                self.fork(now, id, &from, request, targets);
+            }
+            Destination::Peer(peer) => {
+                if matches!(source, Source::Peer { .. }) {
+                    return self.refuse(now, id, &request, Refusal::because(Status::FORBIDDEN, "No Transit"));
+                }
+                let target = Target::hop(self.peer_hop(peer));
+                self.fork(now, id, &from, request, vec![target]);
+            }
+            Destination::Route(hop) => self.fork(now, id, &from, request, vec![Target::hop(hop)]),
+        }
+    }
+
+    /// Requests for the node itself.
+    fn serve(&mut self, now: Time, id: ServerId, from: Hop, source: Source, request: Request) {
+        match (&request.method, &source) {
+            (Method::Register, Source::User { .. }) => self.register(now, id, from, source, request),
+            (Method::Options, _) => {
+                let mut response = Response::to(&request, Status::OK);
+                response.headers.push(HeaderName::Allow, ALLOW);
+                response.headers.push(HeaderName::Supported, "path, outbound, gruu");
+                response.headers.push(HeaderName::AllowEvents, "reg");
+                self.respond(now, id, response);
+            }
+            (Method::Subscribe, Source::User { .. }) => self.resubscribe(now, id, request),
+            (Method::Register, _) => self.refuse(now, id, &request, Refusal::new(Status::FORBIDDEN)),
+            (Method::Subscribe | Method::Message | Method::Invite, _) => self.refuse(now, id, &request, Refusal::new(Status::NOT_FOUND)),
+            (_, _) => self.refuse(now, id, &request, Refusal::new(Status::METHOD_NOT_ALLOWED).with(HeaderName::Allow, ALLOW)),
+        }
+    }
+
+    fn register(&mut self, now: Time, id: ServerId, from: Hop, source: Source, request: Request) {
+        let Source::User { account, identity } = source else { return };
+        let Some(transport) = self.transport(&from) else { return };
+        let aor = request.headers.read::<To>().and_then(|to| Address::from_uri(&to.uri)).unwrap_or(identity);
+        let registrant = Registrant { account: &account, aor: &aor, hop: &from, transport };
+        let done = registrar::register(now, &request, &registrant, &mut self.location, &self.gruus, &mut self.entropy, &self.config);
+        match done {
+            Err(refusal) => self.refuse(now, id, &request, refusal),
+            Ok(registered) => {
+                self.respond(now, id, registered.response);
+                if !registered.writes.is_empty() {
+                    self.effects.push_back(Effect::Write(Unit(registered.writes)));
+                }
+                self.changed(now, registered.changes);
+            }
+        }
+    }
+
+    /// What the service sends to one device; `None` when the device is gone.
+    pub(crate) fn deliver(&mut self, now: Time, user: UserId, binding: BindingId, mut request: Request) -> Option<ClientId> {
+        let binding = self.location.get(user, binding)?;
+        request.uri = binding.uri.clone();
+        relay::put_routes(&mut request, &binding.path);
+        let hop = binding.hop.clone();
+        self.transmit(now, hop, request, Owner::Service)
+    }
+
+    /// What the service sends to a peer.
+    pub(crate) fn forward(&mut self, now: Time, peer: usize, request: Request) -> Option<ClientId> {
+        let hop = self.peer_hop(peer);
+        self.transmit(now, hop, request, Owner::Service)
+    }
+
+    /// Where a Request-URI of the service's leads.
+    pub(crate) fn target(&self, directory: &dyn Directory, uri: &wasm_core::wire::sip::Uri) -> ControlFlow<Refusal, Destination> {
+        Router { tokens: &self.tokens, gruus: &self.gruus, directory, config: &self.config }.target(uri, &Method::Message)
+    }
+
+    /// Bindings have changed: the service hears of a registration, watchers of everything.
+    pub(super) fn changed(&mut self, now: Time, changes: Vec<Change>) {
+        if changes.is_empty() {
+            return;
+        }
+        for change in &changes {
+            // What expired or broke is not in the store for long; a REGISTER writes its own changes.
+            if matches!(change.cause, super::location::Cause::Expired | super::location::Cause::Deactivated)
+                && let Some(write) = registrar::durable(change)
+            {
+                self.effects.push_back(Effect::Write(write.into()));
+            }
+        }
+        let mut rest = changes;
+        while let Some(user) = rest.first().map(|change| change.binding.user) {
+            let (of_user, others): (Vec<Change>, Vec<Change>) = rest.into_iter().partition(|change| change.binding.user == user);
+            rest = others;
+            self.user_changed(now, user, of_user);
+        }
+    }
+
+    fn user_changed(&mut self, now: Time, user: UserId, changes: Vec<Change>) {
+        use super::location::Cause;
+        if changes.iter().all(|change| change.cause == Cause::Refreshed) {
+            return;
+        }
+        if changes.iter().any(|change| change.cause == Cause::Registered) {
+            self.step(Function::Core, Function::Participating, || "REGISTER (third party)".into());
+            self.step(Function::Participating, Function::Core, || "200".into());
+            self.effects.push_back(Effect::Service(Service::Registered { user }));
+        }
+        self.notify_watchers(now, user, &changes);
+        if self.reg_event.service_watches(user) {
+            self.notify_service(user, changes);
+        }
+    }
+
+    /// The service's own subscription to a user's registrations (R014): authorised by being part of this node.
+    pub(crate) fn watch(&mut self, user: UserId) {
+        if !self.reg_event.service_watch(user) {
+            return;
+        }
+        self.step(Function::Participating, Function::Core, || "SUBSCRIBE (Event: reg)".into());
+        self.step(Function::Core, Function::Participating, || "200".into());
+        let all = self.location.of(user).iter();
+        let changes = all.map(|binding| Change { binding: binding.clone(), cause: super::location::Cause::Registered }).collect();
+        self.notify_service(user, changes);
+    }
+
+    fn notify_service(&mut self, user: UserId, changes: Vec<Change>) {
+        self.step(Function::Core, Function::Participating, || "NOTIFY (Event: reg)".into());
+        self.step(Function::Participating, Function::Core, || "200".into());
+        self.effects.push_back(Effect::Service(Service::Notified { user, changes }));
+        if self.location.of(user).is_empty() {
+            self.reg_event.service_unwatch(user);
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! The open connections, and who has proved to be at their other end.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+use crate::node::{FlowId, Transport};
+use crate::store::UserId;
+
+/// One open connection.
+#[derive(Debug)]
+pub(crate) struct Flow {
+    pub(crate) transport: Transport,
+    pub(crate) remote: SocketAddr,
+    /// Those who signed in on it, by cookie or by digest.
+    users: Vec<UserId>,
+}
+
+impl Flow {
+    /// Whether this user need not prove itself again here.
+    pub(crate) fn is(&self, user: UserId) -> bool {
+        self.users.contains(&user)
+    }
+
+    /// Those who signed in on it.
+    pub(crate) fn users(&self) -> &[UserId] {
+        &self.users
+    }
+}
+
+/// All of them.
+#[derive(Debug, Default)]
+pub(crate) struct Flows {
+    open: HashMap<FlowId, Flow>,
+}
+
+impl Flows {
+    pub(crate) fn opened(&mut self, id: FlowId, transport: Transport, remote: SocketAddr, user: Option<UserId>) {
+        self.open.insert(id, Flow { transport, remote, users: user.into_iter().collect() });
+    }
+
+    pub(crate) fn closed(&mut self, id: FlowId) {
+        self.open.remove(&id);
+    }
+
+    pub(crate) fn get(&self, id: FlowId) -> Option<&Flow> {
+        self.open.get(&id)
+    }
+
+    /// Remembers that this user proved itself on the connection; beyond `limit` users each request goes on proving itself.
+    pub(crate) fn proved(&mut self, id: FlowId, user: UserId, limit: usize) {
+        if let Some(flow) = self.open.get_mut(&id)
+            && !flow.users.contains(&user)
+            && flow.users.len() < limit
+        {
+            flow.users.push(user);
+        }
+    }
+
+    /// The connections of users for whom `gone` holds.
+    pub(crate) fn of_users(&self, mut gone: impl FnMut(UserId) -> bool) -> Vec<FlowId> {
+        self.open.iter().filter(|(_, flow)| flow.users.iter().any(|&user| gone(user))).map(|(&id, _)| id).collect()
+    }
+}
