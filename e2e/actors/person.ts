@@ -1,0 +1,88 @@
+// A person at a browser of their own: signs in, writes, reads.
+import { expect, type Browser, type BrowserContext, type BrowserContextOptions, type Page } from '@playwright/test';
+import { Messenger } from '../pages/messenger.ts';
+import type { Gateway } from './gateway.ts';
+
+/** The demo users' names, as their conversations are titled. */
+export const NAMES = { alice: 'Alice', bob: 'Bob', carol: 'Carol' } as const;
+export type Name = keyof typeof NAMES;
+export const password = (name: Name) => `${name}-demo`;
+
+export class Person extends Messenger {
+  /** What went wrong in the page that no person would see: it fails the test at the end. */
+  readonly faults: string[] = [];
+
+  private constructor(readonly name: Name, readonly context: BrowserContext, page: Page, readonly gateway: Gateway) {
+    super(page);
+    page.on('pageerror', (error) => this.faults.push(String(error)));
+    page.on('console', (message) => {
+      if (message.type() === 'error' && !/Failed to load resource|WebSocket connection|ERR_/.test(message.text())) this.faults.push(message.text());
+    });
+  }
+
+  /** Opens a browser profile of their own at the sign-in page. */
+  static async arrive(browser: Browser, gateway: Gateway, name: Name, options: BrowserContextOptions = {}): Promise<Person> {
+    const context = await browser.newContext({ reducedMotion: 'reduce', ...options });
+    const person = new Person(name, context, await context.newPage(), gateway);
+    await person.page.goto(gateway.url);
+    return person;
+  }
+
+  /** The same, signed in and connected. */
+  static async online(browser: Browser, gateway: Gateway, name: Name, options: BrowserContextOptions = {}): Promise<Person> {
+    const person = await Person.arrive(browser, gateway, name, options);
+    await person.signsIn();
+    return person;
+  }
+
+  /** A second tab of the same profile. */
+  async secondTab(): Promise<Person> {
+    const tab = new Person(this.name, this.context, await this.context.newPage(), this.gateway);
+    await tab.page.goto(this.gateway.url);
+    return tab;
+  }
+
+  async signsIn(secret = password(this.name)): Promise<void> {
+    await this.address.fill(this.name);
+    await this.password.fill(secret);
+    await this.signIn.click();
+    await expect(this.newConversation).toBeVisible();
+    await this.isConnected();
+  }
+
+  async isConnected(): Promise<void> {
+    await expect(this.banner).toHaveCount(0);
+  }
+
+  async opens(other: Name): Promise<void> {
+    await this.conversation(NAMES[other]).click();
+    await expect(this.composer).toBeVisible();
+  }
+
+  async startsWith(other: string): Promise<void> {
+    await this.newConversation.click();
+    await this.to.fill(other);
+    await this.start.click();
+    await expect(this.composer).toBeVisible();
+  }
+
+  async writes(text: string): Promise<void> {
+    await this.composer.fill(text);
+    await this.composer.press('Enter');
+    await expect(this.bubble(text)).toBeVisible();
+  }
+
+  async sees(text: string | RegExp): Promise<void> {
+    await expect(this.bubble(text)).toBeVisible();
+  }
+
+  /** The texts of all drawn bubbles, in order. */
+  async thread(): Promise<string[]> {
+    return this.bubbles.locator('.bubble__text').allTextContents();
+  }
+
+  async leaves(): Promise<void> {
+    await this.context.close();
+    expect(this.faults).toEqual([]);
+  }
+}

@@ -1,0 +1,31 @@
+// Where things are on the screen, by role and name, as a person or a screen reader finds them.
+import type { Locator, Page } from '@playwright/test';
+
+export class Messenger {
+  constructor(readonly page: Page) {}
+
+  get address(): Locator { return this.page.getByLabel('Address', { exact: true }); }
+  get password(): Locator { return this.page.getByLabel('Password', { exact: true }); }
+  get signIn(): Locator { return this.page.getByRole('button', { name: 'Sign in' }); }
+  get alert(): Locator { return this.page.getByRole('alert'); }
+
+  get newConversation(): Locator { return this.page.getByRole('button', { name: 'New conversation' }).first(); }
+  get to(): Locator { return this.page.getByLabel('To', { exact: true }); }
+  get start(): Locator { return this.page.getByRole('button', { name: 'Start conversation' }); }
+  get search(): Locator { return this.page.getByRole('searchbox', { name: 'Search conversations' }); }
+  get settings(): Locator { return this.page.getByRole('button', { name: 'Settings' }); }
+
+  get conversations(): Locator { return this.page.getByRole('navigation', { name: 'Conversations' }); }
+  conversation(name: string): Locator { return this.conversations.getByRole('link', { name: new RegExp(name) }); }
+
+  get messages(): Locator { return this.page.getByRole('list', { name: /^Messages with/ }); }
+  get bubbles(): Locator { return this.messages.getByRole('article'); }
+  bubble(text: string | RegExp): Locator { return this.bubbles.filter({ hasText: text }); }
+  tick(text: string, state: 'Sending' | 'Sent' | 'Delivered' | 'Read' | 'Not sent'): Locator {
+    return this.bubble(text).getByRole('img', { name: state, exact: true });
+  }
+
+  get composer(): Locator { return this.page.getByRole('textbox', { name: 'Message', exact: true }); }
+  get send(): Locator { return this.page.getByRole('button', { name: 'Send', exact: true }); }
+  get banner(): Locator { return this.page.locator('.banner'); }
+}

@@ -1,0 +1,30 @@
+// R348: two tabs of one profile are one device.
+import { expect, test } from '../actors/test.ts';
+
+test('two tabs show the same and send once', async ({ online }) => {
+  const bob = await online('bob');
+  const alice = await online('alice');
+  const tab = await alice.secondTab();
+  await tab.startsWith('bob');
+  await tab.writes('from the second tab');
+  await expect(bob.conversation('Alice')).toContainText('from the second tab');
+  await alice.opens('bob');
+  await alice.sees('from the second tab');
+  await bob.opens('alice');
+  expect(await bob.thread()).toEqual(['from the second tab']);
+  await expect(tab.tick('from the second tab', 'Read')).toBeVisible();
+  await expect(alice.tick('from the second tab', 'Read')).toBeVisible();
+});
+
+test('when the leading tab closes, the other goes on', async ({ online }) => {
+  const bob = await online('bob');
+  const alice = await online('alice');
+  const tab = await alice.secondTab();
+  await tab.startsWith('bob');
+  await alice.page.close();
+  await tab.writes('still here');
+  await expect(bob.conversation('Alice')).toContainText('still here');
+  await bob.opens('alice');
+  await bob.writes('and so am I');
+  await tab.sees('and so am I');
+});
