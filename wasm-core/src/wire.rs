@@ -4,6 +4,7 @@ pub mod cpim;
 pub mod imdn;
 pub mod iscomposing;
 pub mod mime;
+pub mod sdp;
 pub mod sip;
 pub mod text;
 pub mod xml;
