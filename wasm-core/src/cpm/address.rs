@@ -32,7 +32,14 @@ impl Address {
         }
         let (user, host) = rest.split_once('@')?;
         let user = user.split(':').next().unwrap_or_default();
-        let host = host.split([';', '?']).next().unwrap_or_default();
+        let (host, params) = host.split_once(';').unwrap_or((host, ""));
+        let params = params.split('?').next().unwrap_or_default();
+        if params.split(';').any(|param| param.eq_ignore_ascii_case("user=phone"))
+            && let Some(number) = Address::from_number(user.split(';').next().unwrap_or_default())
+        {
+            return Some(number);
+        }
+        let host = host.split('?').next().unwrap_or_default();
         let host = match host.rfind(']') {
             Some(end) => &host[..=end],
             None => host.split(':').next().unwrap_or_default(),
@@ -229,12 +236,25 @@ mod tests {
             ("sip:%61l%69ce@tandem.test", "sip:alice@tandem.test"),
             ("sip:a%20b%c3%a9@tandem.test", "sip:a%20b%C3%A9@tandem.test"),
             ("sip:zo\u{eb}@tandem.test", "sip:zo%C3%AB@tandem.test"),
-            ("sip:+15550100@tandem.test;user=phone", "sip:+15550100@tandem.test"),
+            ("sip:+15550100@tandem.test", "sip:+15550100@tandem.test"),
+            ("sip:+1-555-0100;ext=1@tandem.test;lr;user=Phone?x=y", "tel:+15550100"),
+            ("sip:bob@tandem.test;user=phone", "sip:bob@tandem.test"),
             ("sip:alice@[2001:DB8::1]:5070", "sip:alice@[2001:db8::1]"),
             ("tel:+1-555-0100", "tel:+15550100"),
             ("TEL:+1(555)01.00;ext=7", "tel:+15550100"),
         ] {
             assert_eq!(canonical(text).as_deref(), Some(form), "{text}");
+        }
+        for text in [
+            "sip:%61l%69ce@Tandem.test:5061;lr",
+            "tel:+1-555-0100;ext=7",
+            "sip:+1-555-0100@tandem.test;user=phone",
+            "urn:x:y",
+            "sip:tandem.test",
+        ] {
+            let uri = Uri::parse(&Text::from(text)).unwrap();
+            assert_eq!(Address::from_uri(&uri), Address::parse(text), "{text}");
+            assert!(Address::parse(text).is_none_or(|address| Address::from_uri(&address.to_uri()) == Some(address)), "{text}");
         }
         assert_ne!(canonical("sip:Alice@tandem.test"), canonical("sip:alice@tandem.test"));
     }
@@ -292,6 +312,7 @@ mod tests {
         fn the_form_is_a_fixed_point(user in "\\PC{1,12}", host in "[a-zA-Z0-9][a-zA-Z0-9.-]{0,12}") {
             if let Some(address) = Address::from_parts(&user, &host) {
                 prop_assert_eq!(&Address::parse(address.as_str()).unwrap(), &address);
+                prop_assert_eq!(Address::from_uri(&address.to_uri()), Some(address.clone()));
                 let json = serde_json::to_string(&address).unwrap();
                 prop_assert_eq!(serde_json::from_str::<Address>(&json).unwrap(), address);
             }
