@@ -13,7 +13,7 @@ use std::str::FromStr;
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Deserializer};
 
-pub use file::{EXAMPLE, File, Peer};
+pub use file::{EXAMPLE, File, Peer, PeerTransport};
 pub use limits::Limits;
 
 /// The domain of user addresses when none is set; the demo users live there.

@@ -69,7 +69,8 @@ impl Accounts {
         let wanted = |account: &&Arc<Account>| {
             account.user != but
                 && account.domain() == domain
-                && (account.display_name.to_lowercase().contains(&query) || account.addresses.iter().any(|address| address.as_str().contains(&query)))
+                && (account.display_name.to_lowercase().contains(&query)
+                    || account.addresses.iter().any(|address| address.as_str().contains(&query)))
         };
         let mut people: Vec<_> = self.known().by_user.values().filter(wanted).cloned().collect();
         people.sort_by(|one, other| (&one.display_name, one.primary()).cmp(&(&other.display_name, other.primary())));
@@ -82,7 +83,10 @@ impl Known {
     fn read(store: &dyn Store, version: u64) -> Result<Known, StoreError> {
         let accounts: Vec<Arc<Account>> = store.accounts()?.into_iter().map(Arc::new).collect();
         Ok(Known {
-            by_address: accounts.iter().flat_map(|account| account.addresses.iter().map(|address| (address.clone(), Arc::clone(account)))).collect(),
+            by_address: accounts
+                .iter()
+                .flat_map(|account| account.addresses.iter().map(|address| (address.clone(), Arc::clone(account))))
+                .collect(),
             by_user: accounts.iter().map(|account| (account.user, Arc::clone(account))).collect(),
             version,
             looked: Instant::now(),

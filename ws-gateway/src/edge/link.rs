@@ -27,6 +27,8 @@ pub enum Framing {
 pub enum Ending {
     /// The other end closed or broke.
     Peer,
+    /// The other end said that it closes.
+    Closed,
     /// It reads too slowly.
     SlowReader,
     /// Nobody signed in on it in time.
@@ -42,7 +44,7 @@ pub enum Ending {
 impl Ending {
     fn code(self) -> u16 {
         match self {
-            Ending::Peer => 1000,
+            Ending::Peer | Ending::Closed => 1000,
             Ending::SlowReader | Ending::Unauthenticated | Ending::GivenUp => frame::POLICY,
             Ending::Violation(code) => code,
             Ending::Stopping => frame::GOING_AWAY,
@@ -53,6 +55,7 @@ impl Ending {
     pub fn word(self) -> &'static str {
         match self {
             Ending::Peer => "peer",
+            Ending::Closed => "closed",
             Ending::SlowReader => "slow-reader",
             Ending::Unauthenticated => "unauthenticated",
             Ending::Violation(_) => "violation",

@@ -69,6 +69,7 @@ impl Decoder {
     }
 
     /// The next message or control frame, once it is whole. After a violation the decoder is of no more use.
+    #[expect(clippy::should_implement_trait, reason = "an iterator that ends would say that the stream does")]
     pub fn next(&mut self) -> Result<Option<Incoming>, Violation> {
         loop {
             let Some((head, size)) = self.head()? else { return Ok(None) };

@@ -1,0 +1,305 @@
+//! From settings to a running gateway, and from a signal to its end.
+
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, UdpSocket};
+use tokio::sync::{mpsc, watch};
+use wasm_core::wire::sip::Limits as SipLimits;
+use wasm_core::{Entropy, Text};
+
+use super::clock::Clock;
+use super::directory::Accounts;
+use super::driver::{Driver, QUEUE};
+use super::limits::Addresses;
+use super::ready::Bound;
+use super::{Gateway, events, seed, sip, tls};
+use crate::accounts::{self, NewUser};
+use crate::config::{Listen, PeerTransport, Settings, Tls};
+use crate::node::{Input, Node, NodeConfig, NodeLimits, Peer, Ports, Transport};
+use crate::store::{self, Sqlite, Store, StoreError, Write, Writer};
+
+/// How long the node may take to finish what is under way when the gateway stops.
+const DRAIN: Duration = Duration::from_secs(5);
+/// The demo users: name, further address, password.
+const DEMO: [(&str, &str, &str); 3] =
+    [("alice", "+15550100", "alice-demo"), ("bob", "+15550101", "bob-demo"), ("carol", "+15550102", "carol-demo")];
+
+/// Why a gateway does not start, in words that say what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("cannot listen on {address} for {name}: {source}. {advice}")]
+    Listen { name: &'static str, address: SocketAddr, source: std::io::Error, advice: &'static str },
+    #[error("{0} is in use by another gateway: stop that one, or choose another data directory with --data-dir")]
+    Locked(PathBuf),
+    #[error("the data directory {path} cannot be used: {source}")]
+    DataDir { path: PathBuf, source: std::io::Error },
+    #[error("the store in {path} cannot be opened: {source}")]
+    Store { path: PathBuf, source: StoreError },
+    #[error(transparent)]
+    Tls(#[from] tls::TlsError),
+    #[error("the demo users cannot be created: {0}")]
+    Demo(#[from] accounts::AccountError),
+    #[error("the operating system gives no random bytes: {0}")]
+    NoEntropy(String),
+    #[error("cannot start: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+impl StartError {
+    /// The exit status of the process.
+    pub fn status(&self) -> u8 {
+        match self {
+            StartError::Listen { .. } => 3,
+            StartError::Locked(_) => 4,
+            StartError::Tls(_) => 2,
+            StartError::DataDir { .. } | StartError::Store { .. } | StartError::Demo(_) | StartError::NoEntropy(_) | StartError::Io(_) => 1,
+        }
+    }
+}
+
+/// Runs a gateway until a signal ends it.
+pub async fn serve(settings: Settings) -> Result<(), StartError> {
+    let _lock = lock(&settings.data_dir)?;
+    let store_error = |source| StartError::Store { path: settings.data_dir.clone(), source };
+    let store: Arc<dyn Store> = Arc::new(Sqlite::open(&settings.data_dir).map_err(store_error)?);
+    let seeded = if settings.demo { seed_demo(&*store, &settings)? } else { false };
+    let secret = store.secret("node", seed()?).map_err(store_error)?;
+    let accounts = Accounts::load(Arc::clone(&store)).map_err(store_error)?;
+    let bindings = store.all_bindings().map_err(store_error)?;
+    let writer = Writer::start(Arc::clone(&store), store::Limits::default())?;
+
+    let mut bound = Bound::default();
+    let (udp, tcp) = match settings.sip {
+        Listen::At(address) => {
+            let (udp, tcp) = sip_sockets(address).await?;
+            bound.add("sip", tcp.local_addr()?);
+            (Some(udp), Some(tcp))
+        }
+        Listen::Off => (None, None),
+    };
+    let sips = bind("sips", settings.sips, &mut bound).await?;
+    let acceptor = if sips.is_some() { Some(tls::acceptor(&settings, &[])?) } else { None };
+
+    let (arrivals, arrived) = mpsc::channel(QUEUE);
+    let limits = settings.limits;
+    let gateway = Arc::new(Gateway {
+        store,
+        writer,
+        accounts: accounts.clone(),
+        addresses: Addresses::new(limits),
+        events: events::Events::default(),
+        clock: Clock::start(),
+        sip_limits: SipLimits { message: limits.message_bytes, body: limits.message_bytes, ..SipLimits::default() },
+        stopping: watch::Sender::new(false),
+        connector: None,
+        arrivals,
+        flows: AtomicU64::new(1),
+        settings,
+    });
+    let mut node = Node::new(node_config(&gateway.settings, &bound, secret), accounts, Entropy::new(seed()?));
+    node.handle(gateway.clock.now(), Input::Restored { bindings, waiting: None });
+    let driver = Driver::new(Arc::clone(&gateway), node, udp, arrived);
+    let (stop_driver, driver_stops) = watch::channel(false);
+    let driver = tokio::spawn(driver.run(driver_stops, DRAIN));
+
+    if let Some(listener) = tcp {
+        tokio::spawn(sip::listen(Arc::clone(&gateway), listener, None));
+    }
+    if let Some(listener) = sips {
+        tokio::spawn(sip::listen(Arc::clone(&gateway), listener, acceptor));
+    }
+    let housekeeping = tokio::spawn(sweep(Arc::clone(&gateway)));
+    warn_about(&gateway.settings, &bound);
+    if gateway.settings.demo {
+        print_demo(seeded, &bound);
+    }
+    bound.announce(gateway.settings.ready_fd);
+
+    wait_for_signal().await?;
+    tracing::info!("stopping: finishing what is under way");
+    gateway.stopping.send_replace(true);
+    let _ = stop_driver.send(true);
+    tokio::select! {
+        // A driver that panicked has nothing left to finish.
+        _ = driver => {}
+        () = second_signal() => tracing::warn!("stopping at once"),
+    }
+    housekeeping.abort();
+    // Connections say good-bye while the store writes what waits.
+    let writer = gateway.writer.clone();
+    let closed = tokio::task::spawn_blocking(move || writer.close());
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let _ = closed.await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Makes the data directory and keeps other gateways out of it while the file is open.
+fn lock(data_dir: &Path) -> Result<File, StartError> {
+    let unusable = |source| StartError::DataDir { path: data_dir.to_owned(), source };
+    std::fs::create_dir_all(data_dir).map_err(unusable)?;
+    let file = File::create(data_dir.join("gateway.lock")).map_err(unusable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(StartError::Locked(data_dir.to_owned())),
+        Err(std::fs::TryLockError::Error(source)) => Err(unusable(source)),
+    }
+}
+
+fn cannot_listen(name: &'static str, address: SocketAddr, source: std::io::Error) -> StartError {
+    let advice = match source.kind() {
+        std::io::ErrorKind::AddrInUse => "Another program has it: stop that one, or choose another port",
+        std::io::ErrorKind::PermissionDenied => "Ports below 1024 need a privilege: choose a higher one",
+        std::io::ErrorKind::AddrNotAvailable => "This machine has no such address",
+        _ => "Choose another address",
+    };
+    StartError::Listen { name, address, source, advice }
+}
+
+async fn bind(name: &'static str, listen: Listen, bound: &mut Bound) -> Result<Option<TcpListener>, StartError> {
+    let Listen::At(address) = listen else { return Ok(None) };
+    let listener = TcpListener::bind(address).await.map_err(|source| cannot_listen(name, address, source))?;
+    bound.add(name, listener.local_addr()?);
+    Ok(Some(listener))
+}
+
+/// UDP and TCP on one port; where any port will do, one that is free for both.
+async fn sip_sockets(address: SocketAddr) -> Result<(UdpSocket, TcpListener), StartError> {
+    let mut attempts = if address.port() == 0 { 20 } else { 1 };
+    loop {
+        attempts -= 1;
+        let tcp = TcpListener::bind(address).await.map_err(|source| cannot_listen("SIP over TCP", address, source))?;
+        let taken = tcp.local_addr()?;
+        match UdpSocket::bind(taken).await {
+            Ok(udp) => {
+                // Bursts wait in the system's buffers; it may grant less than is asked for.
+                let socket = socket2::SockRef::from(&udp);
+                let _ = socket.set_recv_buffer_size(4 << 20);
+                let _ = socket.set_send_buffer_size(4 << 20);
+                return Ok((udp, tcp));
+            }
+            Err(source) if attempts == 0 => return Err(cannot_listen("SIP over UDP", taken, source)),
+            Err(_) => {}
+        }
+    }
+}
+
+fn node_config(settings: &Settings, bound: &Bound, secret: [u8; 32]) -> NodeConfig {
+    let sip = bound.of("sip").or(bound.of("sips")).or(bound.of("http"));
+    let host = match (settings.public_hosts.first(), sip) {
+        (Some(name), _) => name.clone(),
+        (None, Some(address)) if !address.ip().is_unspecified() => match address {
+            SocketAddr::V4(v4) => v4.ip().to_string(),
+            SocketAddr::V6(v6) => format!("[{}]", v6.ip()),
+        },
+        _ => settings.domains.first().cloned().unwrap_or_default(),
+    };
+    let port = |name| bound.of(name).map(|address| address.port());
+    let mut config = NodeConfig::new("", &host, secret);
+    config.domains = settings.domains.iter().map(|domain| Text::from(domain.as_str())).collect();
+    config.aliases =
+        settings.public_hosts.iter().cloned().chain(bound.0.iter().map(|(_, address)| address.ip().to_string())).map(Text::from).collect();
+    config.aliases.push(Text::from("localhost"));
+    config.ports =
+        Ports { sip: port("sip").unwrap_or(5060), sips: port("sips").unwrap_or(5061), others: port("http").into_iter().collect() };
+    config.peers = settings
+        .peers
+        .iter()
+        .map(|peer| Peer {
+            domain: Text::from(peer.domain.as_str()),
+            transport: match peer.transport {
+                PeerTransport::Udp => Transport::Udp,
+                PeerTransport::Tcp => Transport::Tcp,
+                PeerTransport::Tls => Transport::Tls,
+            },
+            addr: peer.address,
+            any_port: !peer.address.ip().is_loopback(),
+        })
+        .collect();
+    config.limits =
+        NodeLimits { bindings_per_user: settings.limits.bindings_per_user, body: settings.limits.message_bytes, ..NodeLimits::default() };
+    config
+}
+
+/// Creates those demo users that are not there. True when there was one to create.
+fn seed_demo(store: &dyn Store, settings: &Settings) -> Result<bool, StartError> {
+    let domain = settings.domains.first().map_or(crate::config::DEFAULT_DOMAIN, String::as_str);
+    let mut created = false;
+    for (name, number, password) in DEMO {
+        let address = format!("sip:{name}@{domain}");
+        let mut initial = name[..1].to_uppercase();
+        initial.push_str(&name[1..]);
+        let user = NewUser { address, password: password.into(), others: vec![number.into()], name: initial };
+        match accounts::add(store, &user) {
+            Ok(_) => created = true,
+            Err(accounts::AccountError::Store(StoreError::AddressTaken(_))) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(created)
+}
+
+fn print_demo(created: bool, bound: &Bound) {
+    println!("Demo users{}:", if created { "" } else { " (the passwords may have been changed since)" });
+    for (name, number, password) in DEMO {
+        println!("  {name:<6} {number}   password {password}");
+    }
+    if let Some(address) = bound.of("sip") {
+        println!("SIP phones: outbound proxy {address} (UDP or TCP)");
+    }
+}
+
+/// What is asked for but not safe.
+fn warn_about(settings: &Settings, bound: &Bound) {
+    let open = |name: &str| bound.of(name).is_some_and(|address| !address.ip().is_loopback());
+    if open("http") && settings.tls == Tls::Off && settings.public_url.as_ref().is_none_or(|url| !url.starts_with("https://")) {
+        tracing::warn!("the web app is served without TLS beyond this machine: set --tls, or --public-url when a proxy adds it");
+    }
+    if open("admin") {
+        tracing::warn!("metrics are served beyond this machine: they are meant to be private");
+    }
+    if settings.demo && (open("http") || open("sip") || open("sips")) {
+        tracing::warn!("the demo users' passwords are known to everybody");
+    }
+}
+
+/// Forgets ended sessions and bindings now and then.
+async fn sweep(gateway: Arc<Gateway>) {
+    let mut interval = tokio::time::interval(Duration::from_secs(600));
+    loop {
+        interval.tick().await;
+        let now = gateway.clock.now();
+        gateway.writer.submit(Write::Sweep { now }.into(), |result| {
+            if let Err(error) = result {
+                tracing::error!(%error, "cannot forget what has ended");
+            }
+        });
+    }
+}
+
+#[cfg(unix)]
+async fn wait_for_signal() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+async fn wait_for_signal() -> std::io::Result<()> {
+    tokio::signal::ctrl_c().await
+}
+
+async fn second_signal() {
+    if wait_for_signal().await.is_err() {
+        std::future::pending().await
+    }
+}
