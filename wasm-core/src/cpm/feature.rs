@@ -5,6 +5,8 @@
 
 use std::fmt::Write;
 
+use crate::wire::sip::{AcceptContact, HeaderName, Headers, Params};
+
 /// What all of the service's ICSIs begin with.
 const ICSI_PREFIX: &str = "urn:urn-7:3gpp-service.ims.icsi.oma.cpm.";
 
@@ -103,6 +105,23 @@ impl Service {
     }
 }
 
+/// The service that a request says it is for: by the network's assertion, else by the sender's preference, else by the devices it asks for.
+/// Ordinary SIP clients say nothing.
+pub fn service(headers: &Headers) -> Option<Service> {
+    let stated = |name| headers.get(&name).and_then(|value| Service::from_icsi(value));
+    stated(HeaderName::PAssertedService).or_else(|| stated(HeaderName::PPreferredService)).or_else(|| {
+        let wanted = headers.list::<AcceptContact>().unwrap_or_default();
+        wanted.iter().filter_map(|accept| accept.feature(ICSI_REF)).find_map(|value| services(value).next())
+    })
+}
+
+/// The caller preference for devices that have this service.
+pub fn accept_contact(service: Service) -> AcceptContact {
+    let mut params = Params::new();
+    params.set_quoted(ICSI_REF, &icsi_ref(&[service]));
+    AcceptContact(params.with_flag("require").with_flag("explicit"))
+}
+
 /// The value of [`ICSI_REF`] for these services, without quotes.
 pub fn icsi_ref(services: &[Service]) -> String {
     let mut value = String::new();
@@ -164,6 +183,21 @@ mod tests {
         assert_eq!(icsi_ref(&[Service::Session]), "urn%3Aurn-7%3A3gpp-service.ims.icsi.oma.cpm.session");
         let two = icsi_ref(&[Service::Pager, Service::GroupSession]);
         assert_eq!(services(&format!("\"{two}\"")).collect::<Vec<_>>(), [Service::Pager, Service::GroupSession]);
+    }
+
+    #[test]
+    fn a_request_says_what_it_is_for() {
+        let mut headers = Headers::new();
+        assert_eq!(service(&headers), None);
+        headers.push(HeaderName::AcceptContact, "*;video");
+        headers.put(&accept_contact(Service::Session));
+        let value = headers.all(&HeaderName::AcceptContact).nth(1).unwrap();
+        assert_eq!(value, "*;+g.3gpp.icsi-ref=\"urn%3Aurn-7%3A3gpp-service.ims.icsi.oma.cpm.session\";require;explicit");
+        assert_eq!(service(&headers), Some(Service::Session));
+        headers.push(HeaderName::PPreferredService, PAGER);
+        assert_eq!(service(&headers), Some(Service::Pager));
+        headers.push(HeaderName::PAssertedService, SYSTEM_MESSAGE);
+        assert_eq!(service(&headers), Some(Service::SystemMessage));
     }
 
     #[test]

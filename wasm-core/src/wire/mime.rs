@@ -11,6 +11,7 @@ use std::fmt;
 use bytes::Bytes;
 use thiserror::Error;
 
+use super::sip::{ContentType, TypedHeader};
 use crate::Text;
 
 /// At most so many lines of header fields in one part.
@@ -94,6 +95,14 @@ impl Part {
         match self.fields.iter_mut().find(|field| field.name.eq_ignore_ascii_case(name)) {
             Some(field) => field.value = value,
             None => self.fields.push(Field { name: Text::from(name), value }),
+        }
+    }
+
+    /// The media type with its parameters, where it can be read; `text/plain` where none is said [RFC2045 §5.2].
+    pub fn content_type(&self) -> Option<ContentType> {
+        match self.field("Content-Type") {
+            Some(value) => ContentType::parse(value).ok(),
+            None => Some(ContentType::new("text", "plain")),
         }
     }
 

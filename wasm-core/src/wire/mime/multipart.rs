@@ -6,6 +6,7 @@ use bytes::Bytes;
 use memchr::memmem;
 
 use super::{Fault, MimeError, Part};
+use crate::wire::sip::ContentType;
 use crate::{Entropy, Text};
 
 /// At most so many parts in one body.
@@ -26,7 +27,13 @@ impl Multipart {
         Multipart { boundary: Text::from(entropy.hex::<16>()), parts }
     }
 
-    /// Takes a body apart at the boundary that its content type names.
+    /// Takes a body of this type apart, which must be a `multipart` of any subtype.
+    pub fn of(content_type: &ContentType, body: &Bytes) -> Result<Multipart, MimeError> {
+        let boundary = content_type.params.text("boundary").filter(|_| content_type.kind.eq_ignore_ascii_case("multipart"));
+        Multipart::parse(&boundary.unwrap_or_default(), body)
+    }
+
+    /// Takes a body apart at this boundary.
     pub fn parse(boundary: &str, body: &Bytes) -> Result<Multipart, MimeError> {
         if boundary.is_empty() || boundary.len() > 70 || boundary.contains(|c: char| c.is_control()) {
             return Err(MimeError { fault: Fault::Boundary, offset: 0 });
@@ -65,8 +72,10 @@ impl Multipart {
     }
 
     /// The content type to send it with: `multipart/` and the subtype, with the boundary.
-    pub fn content_type(&self, subtype: &str) -> String {
-        ["multipart/", subtype, ";boundary=\"", &self.boundary, "\""].concat()
+    pub fn content_type(&self, subtype: &str) -> ContentType {
+        let mut content_type = ContentType::new("multipart", subtype);
+        content_type.params.set_quoted("boundary", &self.boundary);
+        content_type
     }
 
     /// The first part of this media type.
@@ -116,6 +125,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::wire::sip::TypedHeader;
 
     fn parse(boundary: &str, body: &str) -> Result<Vec<(String, String)>, Fault> {
         let multipart = Multipart::parse(boundary, &Bytes::copy_from_slice(body.as_bytes())).map_err(|error| error.fault)?;
@@ -150,6 +160,11 @@ mod tests {
         assert_eq!(parse("b", "--b\r\nno field\r\n\r\nabc\r\n--b--"), Err(Fault::Field));
         assert_eq!(parse("b", &"--b\r\n\r\n\r\n".repeat(70)), Err(Fault::TooLarge));
         assert_eq!(parse(&"b".repeat(71), ""), Err(Fault::Boundary));
+        for content_type in ["multipart/mixed", "text/plain;boundary=b"] {
+            let content_type = ContentType::parse(&Text::from(content_type)).unwrap();
+            let error = Multipart::of(&content_type, &Bytes::from_static(b"--b\r\n\r\n--b--")).unwrap_err();
+            assert_eq!(error.fault, Fault::Boundary, "{content_type}");
+        }
     }
 
     proptest! {
@@ -157,7 +172,8 @@ mod tests {
         fn parts_print_and_read_back(bodies in proptest::collection::vec(any::<Vec<u8>>(), 0..5), seed in any::<[u8; 32]>()) {
             let parts = bodies.into_iter().map(|body| Part::new("application/octet-stream", body)).collect();
             let multipart = Multipart::new(&mut Entropy::new(seed), parts);
-            prop_assert_eq!(Multipart::parse(&multipart.boundary, &multipart.encode()).unwrap(), multipart);
+            let content_type = ContentType::parse(&Text::from(multipart.content_type("mixed").to_string())).unwrap();
+            prop_assert_eq!(Multipart::of(&content_type, &multipart.encode()), Ok(multipart));
         }
 
         #[test]
