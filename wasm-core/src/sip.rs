@@ -4,4 +4,5 @@ pub mod digest;
 pub mod flow;
 #[cfg(test)]
 mod pair;
+pub mod registration;
 pub mod transaction;
