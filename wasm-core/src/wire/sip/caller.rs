@@ -54,7 +54,6 @@ preferences! {
 mod tests {
     use super::*;
 
-    /// R010: the service that a request is for.
     #[test]
     fn features_have_values() {
         let text = "*;+g.3gpp.icsi-ref=\"urn%3Aurn-7%3A3gpp-service.ims.icsi.oma.cpm.session\";require;explicit";

@@ -281,8 +281,8 @@ mod tests {
             (message("Content-Length: 1501\r\n", ""), "BodyTooLarge Some(413)"),
             (message(&format!("Subject: {}\r\n", "x".repeat(1000)), ""), "TooLarge Some(513)"),
             (message(&format!("Subject: {}\r\nContent-Length: 1500\r\n", "x".repeat(600)), ""), "TooLarge Some(513)"),
-            ("GET / HTTP/1.1\r\nHost: x\r\n\r\n".into(), "NoContentLength None"),
-            ("\nnoise\r\n\r\n".into(), "NoContentLength None"),
+            ("GET / HTTP/1.1\r\nHost: x\r\n\r\n".into(), "StartLine None"),
+            ("\nnoise\r\n\r\n".into(), "StartLine None"),
         ] {
             let mut framer = Framer::new(limits);
             framer.push(bytes.as_bytes());

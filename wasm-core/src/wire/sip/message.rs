@@ -24,7 +24,7 @@ pub struct Request {
     pub method: Method,
     /// The Request-URI.
     pub uri: Uri,
-    /// Its headers.
+    /// Its headers, without the Content-Length, which the body has.
     pub headers: Headers,
     /// Its body, empty where it has none.
     pub body: Bytes,
@@ -37,7 +37,7 @@ pub struct Response {
     pub status: Status,
     /// Its reason phrase, which may be empty.
     pub reason: Text,
-    /// Its headers.
+    /// Its headers, without the Content-Length, which the body has.
     pub headers: Headers,
     /// Its body, empty where it has none.
     pub body: Bytes,
@@ -202,13 +202,9 @@ fn length(headers: &Headers) -> usize {
 
 /// Prints the headers and the body.
 fn rest(out: &mut Vec<u8>, headers: &Headers, body: &[u8]) {
-    let mut has_length = false;
     for header in headers.iter() {
+        // The body decides; a second line would be one too many.
         if header.name == HeaderName::ContentLength {
-            // The body decides; a second line would be one too many.
-            if !std::mem::replace(&mut has_length, true) {
-                content_length(out, body.len());
-            }
             continue;
         }
         out.extend_from_slice(header.name.as_str().as_bytes());
@@ -216,17 +212,11 @@ fn rest(out: &mut Vec<u8>, headers: &Headers, body: &[u8]) {
         out.extend_from_slice(header.value.as_bytes());
         out.extend_from_slice(b"\r\n");
     }
-    if !has_length {
-        content_length(out, body.len());
-    }
+    out.extend_from_slice(b"Content-Length: ");
+    decimal(out, body.len());
+    out.extend_from_slice(b"\r\n");
     out.extend_from_slice(b"\r\n");
     out.extend_from_slice(body);
-}
-
-fn content_length(out: &mut Vec<u8>, length: usize) {
-    out.extend_from_slice(b"Content-Length: ");
-    decimal(out, length);
-    out.extend_from_slice(b"\r\n");
 }
 
 fn decimal(out: &mut Vec<u8>, mut number: usize) {

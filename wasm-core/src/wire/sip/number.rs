@@ -111,7 +111,7 @@ numbers! {
     Expires seconds "For how many seconds the message or its content is valid; too large a number counts as the largest [RFC3261 §20.19].";
     MinExpires seconds "The shortest interval that a server takes, in seconds [RFC3261 §20.23].";
     FlowTimer seconds "After how many seconds without keep-alive the server gives a flow up [RFC5626 §11.1].";
-    ContentLength exact "The bytes of the body [RFC3261 §20.14]. Printing a message always gives the length of its body.";
+    ContentLength exact "The bytes of the body [RFC3261 §20.14]. A message is read without it and printed with it: it is a fact of the body.";
     RSeq exact "The number of a reliable provisional response [RFC3262 §7.1].";
 }
 

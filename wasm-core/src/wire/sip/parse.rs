@@ -48,19 +48,13 @@ fn read<'a>(data: &'a [u8], limits: &Limits, body_of: impl FnOnce(&'a [u8]) -> B
             None
         }
     };
-    let (headers, bad_line) = header_lines(&head, limits);
+    let Lines { headers, content_length, fault: bad_line } = header_lines(&head, limits);
     fault = fault.or(bad_line);
     let method = match &start {
         Some(Start::Request(method, _)) => Some(method),
         Some(Start::Response(..)) | None => None,
     };
-    let content_length = match check(&headers, method, &head.text) {
-        Ok(length) => length,
-        Err(found) => {
-            fault = fault.or(Some(found));
-            None
-        }
-    };
+    fault = fault.or(check(&headers, method, &head.text).err());
     let rest = data.get(head.body_at..).unwrap_or_default();
     let length = content_length.unwrap_or(rest.len());
     if length > limits.body {
@@ -220,31 +214,49 @@ fn version_is_ours(version: &str, head: &Head) -> Result<(), Fault> {
     }
 }
 
-/// All header lines that can be read, and the first that cannot.
-fn header_lines(head: &Head, limits: &Limits) -> (Headers, Option<Fault>) {
+/// The header lines that can be read.
+struct Lines {
+    headers: Headers,
+    /// It is not among the headers: it is a fact of the body.
+    content_length: Option<usize>,
+    fault: Option<Fault>,
+}
+
+fn header_lines(head: &Head, limits: &Limits) -> Lines {
+    use ParseErrorKind::{Duplicate, Header, HeaderLine, TooLarge};
     let mut headers = Headers::with_capacity(head.ends.len());
+    let mut content_length = None;
     let mut fault = None;
+    let mut fail = |kind, part: &str| fault = fault.or(Some(Fault(kind, head.offset(part))));
     for line in head.lines().skip(1) {
         let length = line.bytes().take_while(|&byte| scan::is(TOKEN, byte)).count();
         let (name, rest) = line.split_at(length);
-        let value = rest.trim_start_matches([' ', '\t']).strip_prefix(':');
-        match value {
-            Some(value) if length > 0 && line.len() <= limits.header_line => {
-                let name = HeaderName::known(name).unwrap_or_else(|| HeaderName::Other(head.text.slice_of(name)));
-                headers.push_read(name, head.text.slice_of(value.trim_matches([' ', '\t'])));
-            }
-            Some(_) if length > 0 => fault = fault.or(Some(Fault(ParseErrorKind::TooLarge, head.offset(line)))),
-            Some(_) | None => fault = fault.or(Some(Fault(ParseErrorKind::HeaderLine, head.offset(rest)))),
+        let Some(value) = rest.trim_start_matches([' ', '\t']).strip_prefix(':').filter(|_| length > 0) else {
+            fail(HeaderLine, rest);
+            continue;
+        };
+        if line.len() > limits.header_line {
+            fail(TooLarge, line);
+            continue;
+        }
+        let value = value.trim_matches([' ', '\t']);
+        match HeaderName::known(name) {
+            Some(HeaderName::ContentLength) if content_length.is_some() => fail(Duplicate("Content-Length"), line),
+            Some(HeaderName::ContentLength) => match scan::number(value).and_then(|length| usize::try_from(length).ok()) {
+                Some(length) => content_length = Some(length),
+                None => fail(Header("Content-Length"), line),
+            },
+            Some(name) => headers.push_read(name, head.text.slice_of(value)),
+            None => headers.push_read(HeaderName::Other(head.text.slice_of(name)), head.text.slice_of(value)),
         }
     }
-    (headers, fault)
+    Lines { headers, content_length, fault }
 }
 
-/// Checks the headers that every element reads, and gives the Content-Length where there is one.
-fn check(headers: &Headers, method: Option<&Method>, head: &str) -> Result<Option<usize>, Fault> {
+/// Checks the headers that every element reads.
+fn check(headers: &Headers, method: Option<&Method>, head: &str) -> Result<(), Fault> {
     use ParseErrorKind::{Duplicate, Header, MethodMismatch, Missing};
     let (mut via, mut from, mut to, mut call_id, mut cseq, mut max_forwards) = (false, false, false, false, false, false);
-    let mut content_length = None;
     let base = head.as_ptr() as usize;
     for header in headers.iter() {
         let value = header.value.as_str();
@@ -280,20 +292,13 @@ fn check(headers: &Headers, method: Option<&Method>, head: &str) -> Result<Optio
                 once(&mut max_forwards, "Max-Forwards")?;
                 number::hops(value).ok_or(bad("Max-Forwards", 0))?;
             }
-            HeaderName::ContentLength => {
-                if content_length.is_some() {
-                    return Err(Fault(Duplicate("Content-Length"), at));
-                }
-                let length = scan::number(value).and_then(|length| usize::try_from(length).ok());
-                content_length = Some(length.ok_or(bad("Content-Length", 0))?);
-            }
             _ => {}
         }
     }
     let missing = [(via, "Via"), (from, "From"), (to, "To"), (call_id, "Call-ID"), (cseq, "CSeq")].into_iter().find(|(seen, _)| !seen);
     match missing {
         Some((_, name)) => Err(Fault(Missing(name), head.len())),
-        None => Ok(content_length),
+        None => Ok(()),
     }
 }
 
