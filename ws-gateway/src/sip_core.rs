@@ -52,6 +52,7 @@ use reg_event::RegEvent;
 use routing::Destination;
 use token::Tokens;
 
+mod agents;
 mod dispatch;
 mod relay;
 

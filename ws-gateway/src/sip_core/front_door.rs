@@ -15,6 +15,7 @@ use wasm_core::wire::sip::{
     Authorization, From as FromHeader, HeaderName, Headers, Method, PAssertedIdentity, PPreferredIdentity, Request, Status, To, TypedHeader,
 };
 
+use super::agents::{self, Offer};
 use super::flows::Flows;
 use super::refusal::Refusal;
 use crate::node::{Directory, Hop, NodeConfig};
@@ -136,7 +137,13 @@ impl Door<'_> {
             }
         }
         let mut refusal = Refusal::new(status);
-        for challenge in self.verifier.challenges(now, stale) {
+        let mut challenges = self.verifier.challenges(now, stale).to_vec();
+        match agents::offer(request) {
+            Offer::Both => {}
+            Offer::WeakestFirst => challenges.reverse(),
+            Offer::WeakestAlone => drop(challenges.remove(0)),
+        }
+        for challenge in challenges {
             refusal = refusal.with(asks.clone(), challenge.to_string());
         }
         refusal.stop()
