@@ -3,16 +3,20 @@
 //! [`serve`] opens the listeners, says that it is ready and runs until a signal comes: then it stops accepting, lets the node finish
 //! what is under way, closes the connections and writes what waits. One [`driver`] owns the node; everything else hands it values.
 
+mod admin;
 pub mod assets;
 mod clock;
 mod connection;
 mod directory;
 mod driver;
 mod events;
+mod history;
+mod http;
 pub mod limits;
 pub mod link;
 mod logs;
 mod ready;
+mod session;
 mod sip;
 mod start;
 pub mod tls;
@@ -42,6 +46,7 @@ pub struct Gateway {
     pub accounts: Accounts,
     pub addresses: limits::Addresses,
     pub events: events::Events,
+    pub failures: session::Failures,
     pub clock: clock::Clock,
     pub sip_limits: SipLimits,
     /// Becomes true when the gateway is to stop.
@@ -86,6 +91,12 @@ impl std::fmt::Debug for Gateway {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Gateway").finish_non_exhaustive()
     }
+}
+
+/// Waits until the gateway is to stop.
+async fn stopped(stopping: &mut watch::Receiver<bool>) {
+    // The sender lives as long as the gateway; without it there is nothing to go on for either.
+    let _ = stopping.wait_for(|stopping| *stopping).await;
 }
 
 /// Random bytes of the operating system, without which nothing here is safe to start.

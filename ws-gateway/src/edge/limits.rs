@@ -54,7 +54,8 @@ impl Bucket {
         Err(Duration::try_from_secs_f64((1.0 - self.tokens) / rate.rate).unwrap_or(Duration::MAX).min(Duration::from_secs(3600)))
     }
 
-    fn is_full(&mut self, now: Instant, rate: Rate) -> bool {
+    /// Whether nothing was taken for long.
+    pub fn is_full(&mut self, now: Instant, rate: Rate) -> bool {
         let _ = self.wait(now, rate);
         self.tokens >= rate.burst
     }
@@ -118,7 +119,8 @@ impl Addresses {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn rate(&self, what: Use) -> Rate {
+    /// The rate of a use.
+    pub fn rate(&self, what: Use) -> Rate {
         let limits = &self.limits;
         match what {
             Use::Message => Rate { rate: limits.messages_per_address, burst: limits.burst_per_address },

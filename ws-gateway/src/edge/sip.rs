@@ -9,10 +9,10 @@ use rustls::pki_types::ServerName;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{TlsAcceptor, TlsStream};
 
-use super::Gateway;
 use super::connection::{self, Opening};
 use super::driver::Arrival;
 use super::tls::Socket;
+use super::{Gateway, stopped};
 use crate::node::Transport;
 
 /// How long a handshake or a connection attempt may take.
@@ -24,7 +24,7 @@ pub async fn listen(gateway: Arc<Gateway>, listener: TcpListener, tls: Option<Tl
     loop {
         let (stream, remote) = tokio::select! {
             accepted = accept(&listener) => accepted,
-            _ = stopping.wait_for(|stopping| *stopping) => return,
+            () = stopped(&mut stopping) => return,
         };
         let Some(permit) = gateway.addresses.connect(remote.ip()) else {
             metrics::counter!("tandem_limited_total", "what" => "connection").increment(1);

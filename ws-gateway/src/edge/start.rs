@@ -17,7 +17,7 @@ use super::directory::Accounts;
 use super::driver::{Driver, QUEUE};
 use super::limits::Addresses;
 use super::ready::Bound;
-use super::{Gateway, events, seed, sip, tls};
+use super::{Gateway, admin, events, http, seed, session, sip, tls};
 use crate::accounts::{self, NewUser};
 use crate::config::{Listen, PeerTransport, Settings, Tls};
 use crate::node::{Input, Node, NodeConfig, NodeLimits, Peer, Ports, Transport};
@@ -64,6 +64,7 @@ impl StartError {
 
 /// Runs a gateway until a signal ends it.
 pub async fn serve(settings: Settings) -> Result<(), StartError> {
+    let metrics = admin::start_metrics();
     let _lock = lock(&settings.data_dir)?;
     let store_error = |source| StartError::Store { path: settings.data_dir.clone(), source };
     let store: Arc<dyn Store> = Arc::new(Sqlite::open(&settings.data_dir).map_err(store_error)?);
@@ -74,6 +75,7 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
     let writer = Writer::start(Arc::clone(&store), store::Limits::default())?;
 
     let mut bound = Bound::default();
+    let web = bind("http", settings.http, &mut bound).await?;
     let (udp, tcp) = match settings.sip {
         Listen::At(address) => {
             let (udp, tcp) = sip_sockets(address).await?;
@@ -83,7 +85,9 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
         Listen::Off => (None, None),
     };
     let sips = bind("sips", settings.sips, &mut bound).await?;
-    let acceptor = if sips.is_some() { Some(tls::acceptor(&settings, &[])?) } else { None };
+    let control = bind("admin", settings.admin, &mut bound).await?;
+    let sips_acceptor = if sips.is_some() { Some(tls::acceptor(&settings, &[])?) } else { None };
+    let web_acceptor = if settings.tls == Tls::Off { None } else { Some(tls::acceptor(&settings, &[b"http/1.1"])?) };
 
     let (arrivals, arrived) = mpsc::channel(QUEUE);
     let limits = settings.limits;
@@ -93,6 +97,7 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
         accounts: accounts.clone(),
         addresses: Addresses::new(limits),
         events: events::Events::default(),
+        failures: session::Failures::default(),
         clock: Clock::start(),
         sip_limits: SipLimits { message: limits.message_bytes, body: limits.message_bytes, ..SipLimits::default() },
         stopping: watch::Sender::new(false),
@@ -111,12 +116,18 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
         tokio::spawn(sip::listen(Arc::clone(&gateway), listener, None));
     }
     if let Some(listener) = sips {
-        tokio::spawn(sip::listen(Arc::clone(&gateway), listener, acceptor));
+        tokio::spawn(sip::listen(Arc::clone(&gateway), listener, sips_acceptor));
+    }
+    if let Some(listener) = web {
+        tokio::spawn(http::listen(Arc::clone(&gateway), listener, web_acceptor));
+    }
+    if let Some(listener) = control {
+        tokio::spawn(admin::listen(Arc::clone(&gateway), listener, metrics));
     }
     let housekeeping = tokio::spawn(sweep(Arc::clone(&gateway)));
     warn_about(&gateway.settings, &bound);
     if gateway.settings.demo {
-        print_demo(seeded, &bound);
+        print_demo(seeded, &gateway.settings, &bound);
     }
     bound.announce(gateway.settings.ready_fd);
 
@@ -244,7 +255,11 @@ fn seed_demo(store: &dyn Store, settings: &Settings) -> Result<bool, StartError>
     Ok(created)
 }
 
-fn print_demo(created: bool, bound: &Bound) {
+fn print_demo(created: bool, settings: &Settings, bound: &Bound) {
+    if let Some(address) = bound.of("http") {
+        let scheme = if settings.tls == Tls::Off { "http" } else { "https" };
+        println!("Web app: {}", settings.public_url.clone().unwrap_or_else(|| format!("{scheme}://{address}/")));
+    }
     println!("Demo users{}:", if created { "" } else { " (the passwords may have been changed since)" });
     for (name, number, password) in DEMO {
         println!("  {name:<6} {number}   password {password}");
