@@ -35,7 +35,7 @@ fn device() -> Registration {
 
 fn sent(device: &mut Registration) -> Request {
     match device.poll() {
-        Some(Output::Send(request)) => pair::read(&String::from_utf8(with_via(request).to_bytes().to_vec()).unwrap()),
+        Some(Output::Send(request)) => pair::read(std::str::from_utf8(&with_via(request).to_bytes()).unwrap()),
         other => panic!("no request: {other:?}"),
     }
 }
