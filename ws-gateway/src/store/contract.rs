@@ -49,6 +49,39 @@ macro_rules! contract {
 }
 pub(super) use contract;
 
+/// The reads of a store that wraps another in its field `$inner`.
+macro_rules! forward_reads {
+    ($inner:ident) => {
+        $crate::store::contract::forward_reads! { $inner;
+            account(address: &wasm_core::cpm::address::Address) -> Option<$crate::store::Account>;
+            accounts() -> Vec<$crate::store::Account>;
+            accounts_version() -> u64;
+            secret(name: &str, fresh: [u8; 32]) -> [u8; 32];
+            cursor(user: $crate::store::UserId) -> u64;
+            conversations(user: $crate::store::UserId, before: Option<u64>, limit: usize) -> Folders;
+            messages(user: $crate::store::UserId, with: &wasm_core::cpm::address::Address, before: Option<u64>, limit: usize) -> Page;
+            changes(user: $crate::store::UserId, since: u64, limit: usize) -> Changes;
+            message(
+                user: $crate::store::UserId,
+                direction: $crate::store::Direction,
+                message_id: &wasm_core::cpm::ids::MessageId
+            ) -> Vec<$crate::store::Entry>;
+            pending(user: $crate::store::UserId, after: Option<$crate::store::PendingId>, limit: usize) -> Vec<$crate::store::Queued>;
+            expired(now: wasm_core::Time, limit: usize) -> Vec<$crate::store::Queued>;
+            bindings(user: $crate::store::UserId) -> Vec<$crate::store::StoredBinding>;
+            all_bindings() -> Vec<$crate::store::StoredBinding>;
+            session(token: &$crate::store::TokenHash) -> Option<$crate::store::StoredSession>;
+            sessions(user: $crate::store::UserId) -> Vec<$crate::store::StoredSession>;
+        }
+    };
+    ($inner:ident; $($name:ident($($arg:ident: $type:ty),*) -> $result:ty;)*) => {
+        $(fn $name(&self, $($arg: $type),*) -> Result<$result, $crate::store::StoreError> {
+            self.$inner.$name($($arg),*)
+        })*
+    };
+}
+pub(super) use forward_reads;
+
 pub(super) fn address(text: &str) -> Address {
     Address::parse(text).unwrap()
 }

@@ -103,3 +103,6 @@ fn run(store: &dyn Store, jobs: &Receiver<Job>, batch: usize) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -70,6 +70,7 @@ CREATE TABLE folder (
     id INTEGER NOT NULL,
     peer TEXT NOT NULL,
     newest INTEGER NOT NULL,
+    -- The greatest change of its messages.
     change INTEGER NOT NULL,
     unread INTEGER NOT NULL,
     PRIMARY KEY (user, id)
@@ -92,12 +93,13 @@ CREATE TABLE content (
     body BLOB NOT NULL
 ) STRICT;
 
--- A user's copy: small, so that many lie on one page.
+-- A user's copy: small, so that many lie on one page, and next to its neighbours in the thread. What a new message costs is the
+-- number of pages that it touches, so there is no index by seq alone: `folder.change` tells where to look.
 CREATE TABLE entry (
     user INTEGER NOT NULL,
+    folder INTEGER NOT NULL,
     seq INTEGER NOT NULL,
     change INTEGER NOT NULL,
-    folder INTEGER NOT NULL,
     outgoing INTEGER NOT NULL,
     -- 64 bits of the message identifier's hash; the identifier itself is compared in `content`.
     key INTEGER NOT NULL,
@@ -106,11 +108,10 @@ CREATE TABLE entry (
     seen INTEGER NOT NULL,
     delivery_claimed INTEGER NOT NULL,
     display_claimed INTEGER NOT NULL,
-    PRIMARY KEY (user, seq)
+    PRIMARY KEY (user, folder, seq)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX entry_in_folder ON entry (user, folder, seq);
 CREATE INDEX entry_by_key ON entry (user, key);
--- New messages are found by seq, so only those that changed later need an index.
+-- Only those that changed after they came: the others are found by seq.
 CREATE INDEX entry_changed ON entry (user, change) WHERE change > seq;
 
 -- Requests that wait for a device.

@@ -1,10 +1,10 @@
 //! The writes of one transaction.
 //!
-//! The counters of boxes and folders are read once per transaction, kept here while its units are applied and written back by
-//! [`Batch::flush`]: many messages of one user cost one update.
+//! The counters of boxes and folders are kept in a [`Cache`], changed there while units are applied and written back by
+//! [`Batch::flush`]: many messages of one user cost one update, and what the last transaction left need not be read again.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
+use std::collections::{HashMap, HashSet};
 
 use rusqlite::{Connection, OptionalExtension, params};
 use wasm_core::cpm::address::Address;
@@ -32,10 +32,42 @@ impl From<rusqlite::Error> for Fault {
     }
 }
 
-/// The counter of a box, or the state of a folder, and whether it has to be written back.
-struct Cached<T> {
-    value: T,
-    dirty: bool,
+/// How many folders are remembered: some 150 bytes each.
+const REMEMBERED: usize = 100_000;
+
+/// The counters as they are in the database, or will be after [`Batch::flush`].
+#[derive(Default)]
+pub(super) struct Cache {
+    boxes: HashMap<UserId, u64>,
+    folders: HashMap<UserId, HashMap<Address, Folder>>,
+    /// How many folders these are, or were.
+    remembered: usize,
+    next_pending: Option<i64>,
+}
+
+impl Cache {
+    fn folder(&self, user: UserId, with: &Address) -> Option<Folder> {
+        self.folders.get(&user)?.get(with).copied()
+    }
+
+    fn put_folder(&mut self, user: UserId, with: &Address, folder: Folder) {
+        let folders = self.folders.entry(user).or_default();
+        match folders.get_mut(with) {
+            Some(slot) => *slot = folder,
+            None => {
+                folders.insert(with.clone(), folder);
+                self.remembered += 1;
+            }
+        }
+    }
+
+    /// Forgets everything when it is too much: what is needed is read again.
+    fn bounded(mut self) -> Cache {
+        if self.remembered > REMEMBERED {
+            self = Cache { next_pending: self.next_pending, ..Cache::default() };
+        }
+        self
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -46,22 +78,36 @@ struct Folder {
     unread: i64,
     /// Whether there is a row of it.
     kept: bool,
+    /// Whether it has to be written back.
+    dirty: bool,
 }
 
 /// The open transaction.
 pub(super) struct Batch<'c> {
     connection: &'c Connection,
-    boxes: HashMap<UserId, Cached<u64>>,
-    folders: HashMap<UserId, HashMap<Address, Cached<Folder>>>,
-    next_pending: Option<i64>,
+    cache: Cache,
+    dirty_boxes: HashSet<UserId>,
+    dirty_folders: Vec<(UserId, Address)>,
+    /// Whether requests were queued.
+    queued: bool,
     /// The last message whose content was inserted in this unit, for the other copy to share.
     content: Option<(i64, StoredMessage)>,
+    /// The boxes that the unit changed.
     touched: Vec<UserId>,
 }
 
 impl<'c> Batch<'c> {
-    pub(super) fn new(connection: &'c Connection) -> Self {
-        Batch { connection, boxes: HashMap::new(), folders: HashMap::new(), next_pending: None, content: None, touched: Vec::new() }
+    /// `cache` has to be an empty one, or what the last transaction's [`Batch::flush`] gave if nobody else has written since.
+    pub(super) fn new(connection: &'c Connection, cache: Cache) -> Self {
+        Batch {
+            connection,
+            cache,
+            dirty_boxes: HashSet::new(),
+            dirty_folders: Vec::new(),
+            queued: false,
+            content: None,
+            touched: Vec::new(),
+        }
     }
 
     /// Applies one unit. After an error the transaction has to be rolled back to before the unit, and this batch dropped.
@@ -78,7 +124,7 @@ impl<'c> Batch<'c> {
                 break;
             }
         }
-        let cursors = self.touched.iter().filter_map(|user| Some((*user, self.boxes.get(user)?.value))).collect();
+        let cursors = self.touched.iter().filter_map(|user| Some((*user, *self.cache.boxes.get(user)?))).collect();
         Ok(Applied { outcomes, cursors })
     }
 
@@ -109,9 +155,9 @@ impl<'c> Batch<'c> {
         Ok(Outcome::Done)
     }
 
-    /// The box's counter, from the table at first.
-    fn cursor(&mut self, user: UserId) -> Result<&mut Cached<u64>, Fault> {
-        match self.boxes.entry(user) {
+    /// The box's counter.
+    fn cursor(&mut self, user: UserId) -> Result<&mut u64, Fault> {
+        match self.cache.boxes.entry(user) {
             Slot::Occupied(slot) => Ok(slot.into_mut()),
             Slot::Vacant(slot) => {
                 let cursor = self
@@ -120,7 +166,7 @@ impl<'c> Batch<'c> {
                     .query_row([user.0], |row| columns::read_count(row, 0))
                     .optional()?
                     .ok_or(Fault::Refused(StoreError::NoSuchUser(user)))?;
-                Ok(slot.insert(Cached { value: cursor, dirty: false }))
+                Ok(slot.insert(cursor))
             }
         }
     }
@@ -130,43 +176,49 @@ impl<'c> Batch<'c> {
         if !self.touched.contains(&user) {
             self.touched.push(user);
         }
+        self.dirty_boxes.insert(user);
         let cursor = self.cursor(user)?;
-        cursor.value += 1;
-        cursor.dirty = true;
-        Ok(cursor.value)
+        *cursor += 1;
+        Ok(*cursor)
     }
 
-    /// The folder of a peer, from the table at first.
-    fn folder(&mut self, user: UserId, with: &Address) -> Result<Option<&mut Cached<Folder>>, Fault> {
-        let folders = self.folders.entry(user).or_default();
-        if !folders.contains_key(with) {
-            let found = self
-                .connection
-                .prepare_cached("SELECT id, newest, change, unread FROM folder WHERE user = ?1 AND peer = ?2")?
-                .query_row(params![user.0, with.as_str()], |row| {
-                    Ok(Folder {
-                        id: columns::read_count(row, 0)?,
-                        newest: columns::read_count(row, 1)?,
-                        change: columns::read_count(row, 2)?,
-                        unread: row.get(3)?,
-                        kept: true,
-                    })
-                })
-                .optional()?;
-            match found {
-                Some(value) => folders.insert(with.clone(), Cached { value, dirty: false }),
-                None => return Ok(None),
-            };
+    /// The folder of a peer.
+    fn folder(&mut self, user: UserId, with: &Address) -> Result<Option<Folder>, Fault> {
+        if let Some(folder) = self.cache.folder(user, with) {
+            return Ok(Some(folder));
         }
-        Ok(folders.get_mut(with))
+        let found = self
+            .connection
+            .prepare_cached("SELECT id, newest, change, unread FROM folder WHERE user = ?1 AND peer = ?2")?
+            .query_row(params![user.0, with.as_str()], |row| {
+                Ok(Folder {
+                    id: columns::read_count(row, 0)?,
+                    newest: columns::read_count(row, 1)?,
+                    change: columns::read_count(row, 2)?,
+                    unread: row.get(3)?,
+                    kept: true,
+                    dirty: false,
+                })
+            })
+            .optional()?;
+        if let Some(folder) = found {
+            self.cache.put_folder(user, with, folder);
+        }
+        Ok(found)
+    }
+
+    /// Has a folder's new state written back.
+    fn put_folder(&mut self, user: UserId, with: &Address, folder: Folder) {
+        if !folder.dirty {
+            self.dirty_folders.push((user, with.clone()));
+        }
+        self.cache.put_folder(user, with, Folder { dirty: true, ..folder });
     }
 
     /// Notes a change to a message of a folder.
     fn folder_changed(&mut self, user: UserId, with: &Address, change: u64, unread: i64) -> Result<(), Fault> {
         if let Some(folder) = self.folder(user, with)? {
-            folder.value.change = change;
-            folder.value.unread += unread;
-            folder.dirty = true;
+            self.put_folder(user, with, Folder { change, unread: folder.unread + unread, ..folder });
         }
         Ok(())
     }
@@ -174,7 +226,7 @@ impl<'c> Batch<'c> {
     fn store(&mut self, message: &StoredMessage) -> Result<Outcome, Fault> {
         let (user, outgoing) = (message.user, message.direction == Direction::Out);
         self.cursor(user)?;
-        let known = self.folder(user, &message.with)?.map(|folder| folder.value);
+        let known = self.folder(user, &message.with)?;
         let key = key(&message.message_id);
         if let Some(folder) = known {
             let twin = self
@@ -191,21 +243,15 @@ impl<'c> Batch<'c> {
         }
         let content = self.content(message)?;
         let seq = self.advance(user)?;
-        let folder = known.map_or(seq, |folder| folder.id);
+        let folder = known.unwrap_or(Folder { id: seq, newest: 0, change: 0, unread: 0, kept: false, dirty: false });
         self.connection
             .prepare_cached(
-                "INSERT INTO entry (user, seq, change, folder, outgoing, key, content, receipt, seen, delivery_claimed, display_claimed) \
-                 VALUES (?1, ?2, ?2, ?3, ?4, ?5, ?6, ?7, ?4, 0, 0)",
+                "INSERT INTO entry (user, folder, seq, change, outgoing, key, content, receipt, seen, delivery_claimed, display_claimed) \
+                 VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7, ?4, 0, 0)",
             )?
-            .execute(params![user.0, count(seq), count(folder), outgoing, key, content, columns::receipt(message.receipt)])?;
-        let value = Folder {
-            id: folder,
-            newest: seq,
-            change: seq,
-            unread: known.map_or(0, |folder| folder.unread) + i64::from(!outgoing),
-            kept: known.is_some_and(|folder| folder.kept),
-        };
-        self.folders.entry(user).or_default().insert(message.with.clone(), Cached { value, dirty: true });
+            .execute(params![user.0, count(folder.id), count(seq), outgoing, key, content, columns::receipt(message.receipt)])?;
+        let unread = folder.unread + i64::from(!outgoing);
+        self.put_folder(user, &message.with, Folder { newest: seq, change: seq, unread, ..folder });
         Ok(Outcome::Stored { seq })
     }
 
@@ -250,8 +296,8 @@ impl<'c> Batch<'c> {
             }
             let change = self.advance(user)?;
             self.run(
-                "UPDATE entry SET receipt = ?3, change = ?4 WHERE user = ?1 AND seq = ?2",
-                params![user.0, count(entry.seq), columns::receipt(merged), count(change)],
+                "UPDATE entry SET receipt = ?4, change = ?5 WHERE user = ?1 AND folder = ?2 AND seq = ?3",
+                params![user.0, count(entry.folder), count(entry.seq), columns::receipt(merged), count(change)],
             )?;
             self.folder_changed(user, &entry.with, change, 0)?;
             outcome = Outcome::Changed;
@@ -266,12 +312,12 @@ impl<'c> Batch<'c> {
         let (taken, sql, receipt) = match kind {
             Disposition::Delivery => (
                 entry.delivery_claimed,
-                "UPDATE entry SET delivery_claimed = 1, receipt = ?3, change = ?4 WHERE user = ?1 AND seq = ?2",
+                "UPDATE entry SET delivery_claimed = 1, receipt = ?4, change = ?5 WHERE user = ?1 AND folder = ?2 AND seq = ?3",
                 Receipt::Delivered,
             ),
             Disposition::Display => (
                 entry.display_claimed,
-                "UPDATE entry SET display_claimed = 1, receipt = ?3, change = ?4 WHERE user = ?1 AND seq = ?2",
+                "UPDATE entry SET display_claimed = 1, receipt = ?4, change = ?5 WHERE user = ?1 AND folder = ?2 AND seq = ?3",
                 Receipt::Displayed,
             ),
         };
@@ -280,27 +326,29 @@ impl<'c> Batch<'c> {
         }
         let change = self.advance(user)?;
         let receipt = columns::receipt(entry.receipt.merge(receipt));
-        self.run(sql, params![user.0, count(entry.seq), receipt, count(change)])?;
+        self.run(sql, params![user.0, count(entry.folder), count(entry.seq), receipt, count(change)])?;
         self.folder_changed(user, with, change, 0)?;
         Ok(Outcome::First)
     }
 
-    /// The copies of a message in a user's box. The folders of this batch have no row yet, hence the name of the peer comes from there.
+    /// The copies of a message in a user's box.
     fn entries(&mut self, user: UserId, direction: Direction, message_id: &MessageId) -> Result<Vec<Copy>, Fault> {
-        self.flush_folders(user)?;
+        // New folders have no row yet that the query could find.
+        self.flush_folders()?;
         let mut statement = self.connection.prepare_cached(
-            "SELECT e.seq, e.receipt, e.delivery_claimed, e.display_claimed, f.peer \
+            "SELECT e.folder, e.seq, e.receipt, e.delivery_claimed, e.display_claimed, f.peer \
              FROM entry e JOIN content c ON c.id = e.content JOIN folder f ON f.user = e.user AND f.id = e.folder \
              WHERE e.user = ?1 AND e.key = ?2 AND e.outgoing = ?3 AND c.message_id = ?4 ORDER BY e.seq",
         )?;
         let outgoing = direction == Direction::Out;
         let rows = statement.query_map(params![user.0, key(message_id), outgoing, message_id.as_str()], |row| {
             Ok(Copy {
-                seq: columns::read_count(row, 0)?,
-                receipt: columns::read_receipt(row, 1)?,
-                delivery_claimed: row.get(2)?,
-                display_claimed: row.get(3)?,
-                with: columns::read_address(row, 4)?,
+                folder: columns::read_count(row, 0)?,
+                seq: columns::read_count(row, 1)?,
+                receipt: columns::read_receipt(row, 2)?,
+                delivery_claimed: row.get(3)?,
+                display_claimed: row.get(4)?,
+                with: columns::read_address(row, 5)?,
             })
         })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
@@ -308,7 +356,7 @@ impl<'c> Batch<'c> {
 
     fn queue(&mut self, pending: &Pending) -> Result<Outcome, Fault> {
         self.cursor(pending.user)?;
-        let id = match self.next_pending {
+        let id = match self.cache.next_pending {
             Some(id) => id,
             None => self.counter("pending")? + 1,
         };
@@ -322,12 +370,13 @@ impl<'c> Batch<'c> {
                 pending.message_id.as_str(),
                 &*pending.request
             ])?;
-        self.next_pending = Some(id + 1);
+        self.cache.next_pending = Some(id + 1);
+        self.queued = true;
         Ok(Outcome::Queued(PendingId(id)))
     }
 
     fn seen(&mut self, user: UserId, with: &Address, up_to: u64) -> Result<Outcome, Fault> {
-        let Some(folder) = self.folder(user, with)?.map(|folder| folder.value) else {
+        let Some(folder) = self.folder(user, with)? else {
             return Ok(Outcome::Missing);
         };
         if folder.unread == 0 {
@@ -349,7 +398,10 @@ impl<'c> Batch<'c> {
         }
         for seq in seqs.iter().rev() {
             let change = self.advance(user)?;
-            self.run("UPDATE entry SET seen = 1, change = ?3 WHERE user = ?1 AND seq = ?2", params![user.0, count(*seq), count(change)])?;
+            self.run(
+                "UPDATE entry SET seen = 1, change = ?4 WHERE user = ?1 AND folder = ?2 AND seq = ?3",
+                params![user.0, count(folder.id), count(*seq), count(change)],
+            )?;
             self.folder_changed(user, with, change, -1)?;
         }
         Ok(if seqs.is_empty() { Outcome::Unchanged } else { Outcome::Changed })
@@ -442,8 +494,10 @@ impl<'c> Batch<'c> {
 
     fn remove_account(&mut self, user: UserId) -> Result<Outcome, Fault> {
         self.cursor(user)?;
-        self.boxes.remove(&user);
-        self.folders.remove(&user);
+        self.cache.boxes.remove(&user);
+        self.cache.folders.remove(&user);
+        self.dirty_boxes.remove(&user);
+        self.dirty_folders.retain(|(owner, _)| *owner != user);
         self.touched.retain(|touched| *touched != user);
         // Whose other copy is still in somebody's box stays. No index leads from a content to its copies: this is rare, so it may read.
         self.connection.execute_batch(
@@ -477,38 +531,38 @@ impl<'c> Batch<'c> {
     }
 
     /// Writes back what was counted. To be called once before the transaction (or the savepoint) ends.
-    pub(super) fn flush(mut self) -> Result<(), Fault> {
-        let users: Vec<UserId> = self.folders.keys().copied().collect();
-        for user in users {
-            self.flush_folders(user)?;
+    pub(super) fn flush(mut self) -> Result<Cache, Fault> {
+        self.flush_folders()?;
+        let mut boxes: Vec<UserId> = self.dirty_boxes.iter().copied().collect();
+        boxes.sort();
+        for user in boxes {
+            let cursor = *self.cursor(user)?;
+            self.run("UPDATE box SET cursor = ?2 WHERE user = ?1", params![user.0, count(cursor)])?;
         }
-        let mut boxes: Vec<_> = self.boxes.iter().filter(|(_, cached)| cached.dirty).collect();
-        boxes.sort_by_key(|(user, _)| **user);
-        for (user, cached) in boxes {
-            self.run("UPDATE box SET cursor = ?2 WHERE user = ?1", params![user.0, count(cached.value)])?;
+        if self.queued {
+            self.set_counter("pending", self.cache.next_pending.unwrap_or(1) - 1)?;
         }
-        match self.next_pending {
-            Some(next) => self.set_counter("pending", next - 1),
-            None => Ok(()),
-        }
+        Ok(self.cache.bounded())
     }
 
-    fn flush_folders(&mut self, user: UserId) -> Result<(), Fault> {
-        let Some(folders) = self.folders.get_mut(&user) else { return Ok(()) };
-        for (with, cached) in folders.iter_mut().filter(|(_, cached)| cached.dirty) {
-            let Folder { id, newest, change, unread, kept } = cached.value;
-            let numbers = params![user.0, count(id), count(newest), count(change), unread, with.as_str()];
-            if kept {
-                self.connection
-                    .prepare_cached("UPDATE folder SET newest = ?3, change = ?4, unread = ?5 WHERE user = ?1 AND id = ?2 AND peer = ?6")?
-                    .execute(numbers)?;
+    fn flush_folders(&mut self) -> Result<(), Fault> {
+        self.dirty_folders.sort();
+        for (user, with) in std::mem::take(&mut self.dirty_folders) {
+            let Some(folder) = self.cache.folder(user, &with) else { continue };
+            let sql = if folder.kept {
+                "UPDATE folder SET newest = ?3, change = ?4, unread = ?5 WHERE user = ?1 AND id = ?2 AND peer = ?6"
             } else {
-                self.connection
-                    .prepare_cached("INSERT INTO folder (user, id, newest, change, unread, peer) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
-                    .execute(numbers)?;
-            }
-            cached.value.kept = true;
-            cached.dirty = false;
+                "INSERT INTO folder (user, id, newest, change, unread, peer) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
+            };
+            self.connection.prepare_cached(sql)?.execute(params![
+                user.0,
+                count(folder.id),
+                count(folder.newest),
+                count(folder.change),
+                folder.unread,
+                with.as_str()
+            ])?;
+            self.cache.put_folder(user, &with, Folder { kept: true, dirty: false, ..folder });
         }
         Ok(())
     }
@@ -516,6 +570,7 @@ impl<'c> Batch<'c> {
 
 /// What a report about a message has to know of it.
 struct Copy {
+    folder: u64,
     seq: u64,
     receipt: Receipt,
     delivery_claimed: bool,

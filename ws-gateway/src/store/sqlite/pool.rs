@@ -5,7 +5,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::PATIENCE;
+use super::{PATIENCE, stabilise};
 
 /// Lends connections to one reader each; whoever comes when all are lent waits.
 pub(super) struct Pool {
@@ -52,6 +52,7 @@ impl Pool {
         let connection = Connection::open_with_flags(&self.path, flags)?;
         connection.busy_timeout(PATIENCE)?;
         connection.set_prepared_statement_cache_capacity(32);
+        stabilise(&connection)?;
         Ok(connection)
     }
 }

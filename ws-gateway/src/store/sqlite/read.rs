@@ -73,7 +73,7 @@ pub(super) fn conversations(connection: &Connection, user: UserId, before: Optio
     let mut statement = snapshot.prepare_cached(&format!(
         "SELECT {ENTRY}, f.unread, f.change, \
          (SELECT a.display_name FROM address JOIN account a USING (user) WHERE address.address = f.peer) \
-         FROM folder f JOIN entry e ON e.user = f.user AND e.seq = f.newest JOIN content c ON c.id = e.content \
+         FROM folder f JOIN entry e ON e.user = f.user AND e.folder = f.id AND e.seq = f.newest JOIN content c ON c.id = e.content \
          WHERE f.user = ?1 AND (?2 IS NULL OR f.newest < ?2) ORDER BY f.newest DESC LIMIT ?3"
     ))?;
     let rows = statement.query_map(params![user.0, before.map(count), columns::limit(limit.min(MOST))], |row| {
@@ -116,11 +116,16 @@ pub(super) fn changes(connection: &Connection, user: UserId, since: u64, limit: 
     }
     let mut entries: Vec<Entry> = Vec::new();
     for which in [
-        // Unchanged since they came, found by the primary key; and changed later, found by `entry_changed`.
-        "e.seq > ?2 AND e.change = e.seq ORDER BY e.seq",
-        "e.change > ?2 AND e.change > e.seq ORDER BY e.change",
+        // Unchanged since they came; and changed later.
+        "SELECT e.user, e.folder, e.seq FROM folder f JOIN entry e ON e.user = f.user AND e.folder = f.id AND e.seq > ?2 \
+         WHERE f.user = ?1 AND f.change > ?2 AND e.change = e.seq ORDER BY e.seq LIMIT ?3",
+        "SELECT e.user, e.folder, e.seq FROM entry e WHERE e.user = ?1 AND e.change > ?2 AND e.change > e.seq ORDER BY e.change LIMIT ?3",
     ] {
-        let mut statement = snapshot.prepare_cached(&format!("SELECT {ENTRY} FROM {ENTRY_FROM} WHERE e.user = ?1 AND {which} LIMIT ?3"))?;
+        // The places first: only those that are asked for are read whole.
+        let mut statement = snapshot.prepare_cached(&format!(
+            "SELECT {ENTRY} FROM ({which}) place JOIN entry e ON e.user = place.user AND e.folder = place.folder AND e.seq = place.seq \
+             JOIN content c ON c.id = e.content JOIN folder f ON f.user = e.user AND f.id = e.folder"
+        ))?;
         let rows = statement.query_map(params![user.0, count(since), columns::limit(limit + 1)], |row| read_entry(row, user))?;
         for row in rows {
             entries.push(row?);
