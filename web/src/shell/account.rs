@@ -1,0 +1,100 @@
+//! Who is signed in: the session API, and the memory of it that lets the app open without a network.
+
+use wasm_core::Text;
+use wasm_core::cpm::history::{People, Person, Session, SignIn};
+use wasm_core::cpm::ids::InstanceId;
+
+use super::{entropy, http, keep};
+
+const SESSION: &str = "session";
+const INSTANCE: &str = "instance";
+const DEVICE_NAME: &str = "device-name";
+
+/// Why somebody is not signed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Unknown address or wrong password.
+    Wrong,
+    TooOften,
+    Unreachable,
+    Failed(u16),
+}
+
+/// What the server says about the session.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Standing {
+    In(Session),
+    Out,
+    /// Not known; the memory of the last session serves until it is.
+    Unknown,
+}
+
+/// The session of last time, if there was no signing out since.
+pub fn remembered() -> Option<Session> {
+    keep::load(SESSION)
+}
+
+/// This browser as a device: the same for all its tabs, for ever.
+pub fn instance() -> InstanceId {
+    keep::load(INSTANCE).unwrap_or_else(|| {
+        let made = Text::from(format!("urn:uuid:{}", entropy::uuid()));
+        let instance = InstanceId::parse(&made).expect("a UUID is an identifier");
+        keep::save(INSTANCE, &instance);
+        instance
+    })
+}
+
+/// What the device was called last time.
+pub fn device_name() -> Option<String> {
+    keep::load(DEVICE_NAME)
+}
+
+/// Asks who is signed in.
+pub async fn standing() -> Standing {
+    let answer = http::ask("GET", "/api/session", None).await;
+    match (answer.status, answer.read::<Session>()) {
+        (_, Some(session)) => {
+            keep::save(SESSION, &session);
+            Standing::In(session)
+        }
+        (401 | 403, _) => Standing::Out,
+        _ => Standing::Unknown,
+    }
+}
+
+/// Signs in.
+pub async fn sign_in(address: &str, password: String, device_name: &str) -> Result<Session, Refusal> {
+    keep::save(DEVICE_NAME, &device_name);
+    let body = SignIn { address: Text::from(address), password, instance: instance(), device_name: Text::from(device_name) };
+    // Strings and identifiers always become JSON.
+    let body = serde_json::to_string(&body).unwrap_or_default();
+    let answer = http::ask("POST", "/api/session", Some(&body)).await;
+    if let Some(session) = answer.read::<Session>() {
+        keep::save(SESSION, &session);
+        return Ok(session);
+    }
+    Err(match answer.status {
+        0 | 502..=504 => Refusal::Unreachable,
+        400 | 401 | 403 | 404 | 422 => Refusal::Wrong,
+        429 => Refusal::TooOften,
+        status => Refusal::Failed(status),
+    })
+}
+
+/// Ends the session here and at the server.
+pub async fn sign_out() {
+    keep::forget(SESSION);
+    http::ask("DELETE", "/api/session", None).await;
+}
+
+/// Forgets who was signed in, when the server says that nobody is.
+pub fn forget() {
+    keep::forget(SESSION);
+}
+
+/// The people of the domain whose name or address has `query` in it.
+pub async fn people(query: &str) -> Option<Vec<Person>> {
+    let query = js_sys::encode_uri_component(query);
+    let answer = http::ask("GET", &format!("/api/people?q={}", String::from(query)), None).await;
+    answer.read::<People>().map(|people| people.people)
+}

@@ -1,0 +1,55 @@
+//! Requests to our own server, with the session's cookie.
+
+use bytes::Bytes;
+use gloo::timers::callback::Timeout;
+use js_sys::Uint8Array;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{AbortController, Headers, RequestCredentials, RequestInit, Response};
+
+use super::dom::window;
+
+/// How long an answer may take.
+const PATIENCE_MS: u32 = 30_000;
+
+/// What the server answered; status 0 when it did not.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    pub status: u16,
+    pub body: Bytes,
+}
+
+impl Answer {
+    /// The body as a value, when the answer is a success.
+    pub fn read<T: serde::de::DeserializeOwned>(&self) -> Option<T> {
+        if self.is_success() { serde_json::from_slice(&self.body).ok() } else { None }
+    }
+
+    /// 2xx.
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+}
+
+/// Asks; a body is JSON.
+pub async fn ask(method: &str, path: &str, body: Option<&str>) -> Answer {
+    send(method, path, body).await.unwrap_or(Answer { status: 0, body: Bytes::new() })
+}
+
+async fn send(method: &str, path: &str, body: Option<&str>) -> Result<Answer, JsValue> {
+    let options = RequestInit::new();
+    options.set_method(method);
+    options.set_credentials(RequestCredentials::SameOrigin);
+    if let Some(body) = body {
+        let headers = Headers::new()?;
+        headers.set("content-type", "application/json")?;
+        options.set_headers(&headers);
+        options.set_body(&JsValue::from_str(body));
+    }
+    let abort = AbortController::new()?;
+    options.set_signal(Some(&abort.signal()));
+    let _deadline = Timeout::new(PATIENCE_MS, move || abort.abort());
+    let response: Response = JsFuture::from(window().fetch_with_str_and_init(path, &options)).await?.dyn_into()?;
+    let body = JsFuture::from(response.array_buffer()?).await?;
+    Ok(Answer { status: response.status(), body: Bytes::from(Uint8Array::new(&body).to_vec()) })
+}
