@@ -1,14 +1,28 @@
 //! The Tandem web app: draws the engine's view and performs its outputs.
 //!
-//! `shell` is the only part that touches the browser; `pages` and `components` draw, `ui` holds what they are made of.
+//! `shell` is the only part that touches the browser. `pages` and `components` draw what the engine shows and turn what a person does
+//! into commands; `ui` is what they are made of; `texts` has every word. `prose`, `route`, `who` and `window` are plain functions.
 
-use yew::prelude::*;
+mod app;
+mod components;
+mod pages;
+mod prose;
+mod route;
+mod shell;
+mod texts;
+mod ui;
+mod who;
+mod window;
 
-#[component]
-fn App() -> Html {
-    html! { <main><h1>{ "Tandem" }</h1></main> }
-}
+use shell::settings::Settings;
+use shell::{dom, updates};
+use texts::Language;
 
 fn main() {
-    yew::Renderer::<App>::new().render();
+    let language = dom::languages().first().map_or(Language::English, |tag| Language::of(tag));
+    texts::speak(language);
+    dom::set_root("lang", Some(language.tag()));
+    Settings::load().dress();
+    updates::install();
+    yew::Renderer::<app::App>::new().render();
 }

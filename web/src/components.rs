@@ -1,0 +1,11 @@
+//! The parts of the messenger: each draws what it is given and says what the person did.
+
+pub mod bubble;
+pub mod composer;
+pub mod emoji_picker;
+pub mod link_banner;
+pub mod new_conversation;
+pub mod settings_menu;
+pub mod thread;
+pub mod thread_list;
+pub mod tick;

@@ -1,0 +1,619 @@
+//! A conversation: its messages in a window that follows the scrolling, and the composer under it.
+//!
+//! Only the rows near the view are in the page (see [`crate::window`]). Whatever changes above, the row that is being read stays where
+//! it is; at the end, the view follows what is new. Nothing here decides about messages: what happens is a command to the engine.
+
+use std::ops::Range;
+use std::rc::Rc;
+
+use gloo::events::EventListener;
+use wasm_bindgen_futures::spawn_local;
+use yew::prelude::*;
+
+use wasm_core::Time;
+use wasm_core::client::Command;
+use wasm_core::client::view::{Bubble as Message, Quote, Tick};
+use wasm_core::cpm::address::Address;
+use wasm_core::cpm::ids::MessageId;
+
+use crate::components::bubble::{Bubble, Deed};
+use crate::components::composer::Composer;
+use crate::components::thread_list::count;
+use crate::route::Route;
+use crate::shell::device::Device;
+use crate::shell::links::{self, Outside};
+use crate::shell::scroll::{self, Place, SizeWatch};
+use crate::shell::{clock, dom};
+use crate::texts::Phrase;
+use crate::ui::avatar::Avatar;
+use crate::ui::icon::{Glyph, Icon};
+use crate::ui::spinner::Spinner;
+use crate::who;
+use crate::window::{self, Heights, Layout};
+
+/// How many rows are drawn at first, and around a row that is jumped to.
+const MOST: usize = 60;
+/// How far beyond the view rows are drawn, and how near to its edge they must not end, in CSS pixels.
+const BEYOND: f64 = 1200.0;
+const MARGIN: f64 = 400.0;
+/// How near to the end counts as the end.
+const AT_END: f64 = 48.0;
+/// Messages of one side that are closer in time than this are drawn as one run.
+const RUN_MS: u64 = 5 * 60 * 1000;
+
+#[derive(Properties, PartialEq)]
+pub struct Props {
+    pub device: Device,
+    pub with: Address,
+    pub title: AttrValue,
+    pub unread: u32,
+    pub draft: AttrValue,
+    pub draft_reply: Option<MessageId>,
+    /// Counts up with every change of what the engine shows.
+    pub version: u64,
+    pub recent_emoji: Vec<String>,
+    pub onemoji: Callback<AttrValue>,
+    /// Says something in a short notice.
+    pub ontoast: Callback<AttrValue>,
+}
+
+/// What happens to a thread.
+#[derive(Debug)]
+pub enum Msg {
+    Scrolled,
+    Resized,
+    Outside(Outside),
+    Deed(Deed),
+    Send(String),
+    Typing(bool),
+    CancelReply,
+    ToEnd,
+    LoadOlder,
+    Key(KeyboardEvent),
+}
+
+/// Where the view is to go once the rows are drawn.
+#[derive(Clone, Debug, PartialEq)]
+enum Target {
+    End,
+    /// A row, with its upper edge at this part of the view's height.
+    Row {
+        id: MessageId,
+        at: f64,
+        flash: bool,
+    },
+}
+
+pub struct Thread {
+    log: NodeRef,
+    above: NodeRef,
+    below: NodeRef,
+    /// All messages, oldest first.
+    order: Rc<[MessageId]>,
+    heights: Heights<MessageId>,
+    layout: Layout,
+    /// Which of them are drawn.
+    drawn: Range<usize>,
+    /// Whether the page does not show that yet: until it does, measuring it means nothing.
+    stale: bool,
+    /// The first row in view and where it ends (a day above it may come or go): what must not move.
+    anchor: Option<(MessageId, f64)>,
+    target: Option<Target>,
+    place: Place,
+    at_end: bool,
+    /// The newest message when the end was last in view.
+    seen: Option<MessageId>,
+    /// The first message that was unread when the thread was opened.
+    divider: Option<MessageId>,
+    reply: Option<Quote>,
+    active: Option<MessageId>,
+    /// An answer whose quoted message is being fetched.
+    pursued: Option<MessageId>,
+    /// For how many messages older ones have been asked for.
+    asked_at: Option<usize>,
+    /// What a screen reader is told.
+    spoken: Vec<(MessageId, AttrValue)>,
+    focus: u32,
+    size: Option<SizeWatch>,
+    _outside: Vec<EventListener>,
+}
+
+impl std::fmt::Debug for Thread {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Thread").field("messages", &self.order.len()).field("drawn", &self.drawn).finish_non_exhaustive()
+    }
+}
+
+impl Component for Thread {
+    type Message = Msg;
+    type Properties = Props;
+
+    fn create(ctx: &Context<Self>) -> Self {
+        let props = ctx.props();
+        props.device.command(Command::Open { with: props.with.clone() });
+        let order = props.device.order(&props.with);
+        let divider = props.device.thread(&props.with, |thread| thread.first_unread().cloned());
+        let reply = props.draft_reply.as_ref().and_then(|id| props.device.quote(&props.with, id));
+        let outside = links::on_outside({
+            let link = ctx.link().clone();
+            move |outside| link.send_message(Msg::Outside(outside))
+        });
+        let heights = Heights::new();
+        let layout = Layout::new(order.iter(), &heights);
+        let (drawn, target) = match divider.as_ref().and_then(|divider| order.iter().position(|id| id == divider)) {
+            Some(at) => (window::around(at, MOST, order.len()), divider.clone().map(|id| Target::Row { id, at: 0.25, flash: false })),
+            None => (order.len().saturating_sub(MOST)..order.len(), Some(Target::End)),
+        };
+        Thread {
+            log: NodeRef::default(),
+            above: NodeRef::default(),
+            below: NodeRef::default(),
+            seen: order.last().cloned(),
+            order,
+            heights,
+            layout,
+            drawn,
+            stale: true,
+            anchor: None,
+            target,
+            place: Place::default(),
+            at_end: divider.is_none(),
+            divider,
+            reply,
+            active: None,
+            pursued: None,
+            asked_at: None,
+            spoken: Vec::new(),
+            focus: u32::from(!dom::is_touch()),
+            size: None,
+            _outside: outside,
+        }
+    }
+
+    fn changed(&mut self, ctx: &Context<Self>, _old: &Props) -> bool {
+        self.refresh(ctx);
+        true
+    }
+
+    fn update(&mut self, ctx: &Context<Self>, msg: Msg) -> bool {
+        let props = ctx.props();
+        let with = || props.with.clone();
+        match msg {
+            Msg::Scrolled => self.scrolled(ctx),
+            Msg::Resized if self.stale => false,
+            Msg::Resized => {
+                let width = scroll::place(&self.log).width;
+                if (width - self.place.width).abs() > 0.5 {
+                    self.heights.forget();
+                }
+                self.settle(ctx);
+                false
+            }
+            Msg::Outside(Outside::Focus(_) | Outside::Visible(_)) => {
+                self.read(ctx);
+                false
+            }
+            Msg::Outside(Outside::Network(_) | Outside::Leaving) => false,
+            Msg::Deed(deed) => self.perform(ctx, deed),
+            Msg::Send(text) => {
+                let reply_to = self.reply.take().and_then(|quote| quote.id);
+                props.device.command(Command::Send { to: with(), text, reply_to });
+                self.divider = None;
+                self.target = Some(Target::End);
+                self.stale = true;
+                self.drawn = self.order.len().saturating_sub(MOST)..self.order.len();
+                self.refresh(ctx);
+                true
+            }
+            Msg::Typing(active) => {
+                props.device.command(Command::Typing { to: with(), active });
+                false
+            }
+            Msg::CancelReply => {
+                self.reply = None;
+                true
+            }
+            Msg::ToEnd => {
+                if self.drawn.end == self.order.len() && self.place.below() < 2.0 * self.place.view {
+                    scroll::to_end(&self.log, true);
+                    return false;
+                }
+                self.target = Some(Target::End);
+                self.stale = true;
+                self.drawn = self.order.len().saturating_sub(MOST)..self.order.len();
+                true
+            }
+            Msg::LoadOlder => {
+                self.asked_at = Some(self.order.len());
+                props.device.command(Command::LoadOlder { with: with() });
+                false
+            }
+            Msg::Key(event) => {
+                let step = match event.key().as_str() {
+                    "ArrowUp" => -1,
+                    "ArrowDown" => 1,
+                    _ => return false,
+                };
+                if dom::move_focus(&self.log, "article", step) {
+                    event.prevent_default();
+                }
+                false
+            }
+        }
+    }
+
+    fn rendered(&mut self, ctx: &Context<Self>, first: bool) {
+        if first {
+            let link = ctx.link().clone();
+            self.size = Some(SizeWatch::new(&[&self.log], move || link.send_message(Msg::Resized)));
+        }
+        self.settle(ctx);
+    }
+
+    fn view(&self, ctx: &Context<Self>) -> Html {
+        let props = ctx.props();
+        let link = ctx.link();
+        let name = props.title.clone();
+        let typing = props.device.thread(&props.with, |thread| thread.typing());
+        let news = self.news(ctx);
+        let back = format!("#{}", Route::Home.hash());
+        html! {
+            <section class="thread" aria-label={Phrase::ConversationWith(&name).say()}>
+                <header class="thread__head">
+                    <a class="icon-button only-narrow" href={back} aria-label={Phrase::Back.say()} title={Phrase::Back.say()}><Icon glyph={Glyph::Back} /></a>
+                    <Avatar address={AttrValue::from(props.with.to_string())} name={name.clone()} />
+                    <div class="thread__who">
+                        <h2>{ name.clone() }</h2>
+                        if typing {
+                            <p class="thread__typing">{ Phrase::Typing.say() }</p>
+                        } else {
+                            <p>{ who::short(&props.with, "") }</p>
+                        }
+                    </div>
+                </header>
+                <div class="thread__stage">
+                    <div ref={self.log.clone()} class="log" onscroll={link.callback(|_: Event| Msg::Scrolled)} onkeydown={link.callback(Msg::Key)}>
+                        <div class="log__column">
+                            { self.beginning(ctx) }
+                            <div ref={self.above.clone()} aria-hidden="true"></div>
+                            { self.rows(ctx) }
+                            <div ref={self.below.clone()} aria-hidden="true"></div>
+                            if typing && self.drawn.end == self.order.len() {
+                                <div class="typing" role="status" aria-label={Phrase::TypingBy(&name).say()}><i></i><i></i><i></i></div>
+                            }
+                        </div>
+                    </div>
+                    if !self.at_end {
+                        <button type="button" class="jump" onclick={link.callback(|_: MouseEvent| Msg::ToEnd)}
+                            aria-label={if news > 0 { Phrase::JumpToLatestNew(news).say() } else { Phrase::JumpToLatest.say() }}>
+                            <Icon glyph={Glyph::Down} />
+                            if news > 0 { <span class="badge">{ count(news) }</span> }
+                        </button>
+                    }
+                </div>
+                <div class="unseen" role="log" aria-live="polite" aria-label={Phrase::NewMessage.say()}>
+                    { for self.spoken.iter().map(|(id, words)| html! { <p key={id.as_str()}>{ words.clone() }</p> }) }
+                </div>
+                <Composer peer={name} draft={props.draft.clone()} reply={self.reply.clone()} recent_emoji={props.recent_emoji.clone()} focus={self.focus}
+                    onsend={link.callback(Msg::Send)} ontyping={link.callback(Msg::Typing)} ondraft={self.keeper(ctx)}
+                    onemoji={props.onemoji.clone()} oncancelreply={link.callback(|()| Msg::CancelReply)} />
+            </section>
+        }
+    }
+}
+
+impl Thread {
+    /// Keeps a draft without this component, which may be on its way out when the last one comes.
+    fn keeper(&self, ctx: &Context<Self>) -> Callback<String> {
+        let (device, with) = (ctx.props().device.clone(), ctx.props().with.clone());
+        let reply_to = self.reply.as_ref().and_then(|quote| quote.id.clone());
+        Callback::from(move |text| device.command(Command::Draft { with: with.clone(), text, reply_to: reply_to.clone() }))
+    }
+
+    /// Takes over what the engine has now, with the same rows drawn, and what is new at the end if the end was in view.
+    fn refresh(&mut self, ctx: &Context<Self>) {
+        let props = ctx.props();
+        let order = props.device.order(&props.with);
+        if order == self.order {
+            return;
+        }
+        self.stale = true;
+        let was_empty = self.order.is_empty();
+        let find = |id: Option<&MessageId>| id.and_then(|id| order.iter().position(|other| other == id));
+        let first = find(self.order.get(self.drawn.start));
+        let last = find(self.drawn.end.checked_sub(1).and_then(|last| self.order.get(last)));
+        let newest = find(self.order.last());
+        if !was_empty {
+            self.announce(ctx, &order, newest.map_or(order.len(), |newest| newest + 1));
+        }
+        let end = if self.at_end || was_empty { order.len() } else { last.map_or(order.len(), |last| last + 1) };
+        let start = match first {
+            Some(first) if first < end => first.max(end.saturating_sub(4 * MOST)),
+            _ => end.saturating_sub(MOST),
+        };
+        self.drawn = if self.target == Some(Target::End) { order.len().saturating_sub(MOST)..order.len() } else { start..end };
+        if was_empty {
+            self.divider = props.device.thread(&props.with, |thread| thread.first_unread().cloned());
+            self.seen = order.last().cloned();
+            self.target = Some(Target::End);
+        }
+        self.order = order;
+        self.layout = Layout::new(self.order.iter(), &self.heights);
+        if let Some(wanted) = self.pursued.clone() {
+            self.follow(ctx, wanted);
+        }
+    }
+
+    /// Tells a screen reader of new incoming messages.
+    fn announce(&mut self, ctx: &Context<Self>, order: &[MessageId], from: usize) {
+        let props = ctx.props();
+        for message in props.device.bubbles(&props.with, from..order.len()).into_iter().filter(|message| !message.outgoing) {
+            let words = Phrase::NewMessageFrom { author: &props.title, text: &message.text }.say();
+            self.spoken.push((message.id.clone(), words));
+        }
+        let surplus = self.spoken.len().saturating_sub(5);
+        self.spoken.drain(..surplus);
+    }
+
+    /// How many incoming messages there are below what has been seen.
+    fn news(&self, ctx: &Context<Self>) -> u32 {
+        if self.at_end {
+            return 0;
+        }
+        let from = match self.seen.as_ref().and_then(|seen| self.order.iter().rposition(|id| id == seen)) {
+            Some(seen) => seen + 1,
+            None => return ctx.props().unread,
+        };
+        let props = ctx.props();
+        let fresh = props.device.bubbles(&props.with, from..self.order.len()).iter().filter(|message| !message.outgoing).count() as u32;
+        fresh.max(props.unread)
+    }
+
+    fn scrolled(&mut self, ctx: &Context<Self>) -> bool {
+        if self.stale {
+            return false;
+        }
+        self.place = scroll::place(&self.log);
+        let at_end = self.place.below() <= AT_END && self.drawn.end == self.order.len();
+        let turned = at_end != self.at_end;
+        self.at_end = at_end;
+        self.note_anchor();
+        self.read(ctx);
+        self.ask_for_older(ctx);
+        self.reframe() || turned
+    }
+
+    /// Draws other rows when the view comes near the edge of those that are drawn.
+    fn reframe(&mut self) -> bool {
+        let lead = self.lead();
+        let near = self.layout.touched(self.place.top - lead - MARGIN, self.place.view + 2.0 * MARGIN);
+        if near.start >= self.drawn.start && near.end <= self.drawn.end {
+            return false;
+        }
+        let wanted = self.layout.touched(self.place.top - lead - BEYOND, self.place.view + 2.0 * BEYOND);
+        let changed = wanted != self.drawn && !wanted.is_empty();
+        if changed {
+            self.stale = true;
+            self.drawn = wanted;
+        }
+        changed
+    }
+
+    /// Where in the scrolled space the first of all rows begins.
+    fn lead(&self) -> f64 {
+        scroll::offset(&self.log, &self.above) + self.place.top
+    }
+
+    /// After drawing: measures, makes the space above and below true, and puts the view where it belongs.
+    fn settle(&mut self, ctx: &Context<Self>) {
+        self.stale = false;
+        let mut news = false;
+        for (row, id) in scroll::rows(&self.log).iter().zip(&self.order[self.drawn.clone()]) {
+            news |= self.heights.note(id.clone(), row.height);
+        }
+        if news || self.layout.count() != self.order.len() {
+            self.layout = Layout::new(self.order.iter(), &self.heights);
+        }
+        dom::set_height(&self.above, self.layout.above(&self.drawn));
+        dom::set_height(&self.below, self.layout.below(&self.drawn));
+        let place = scroll::place(&self.log);
+        let rows = scroll::rows(&self.log);
+        let row = |wanted: &MessageId| {
+            let at = self.order[self.drawn.clone()].iter().position(|id| id == wanted)?;
+            rows.get(at).map(|row| (at, row.top))
+        };
+        match self.target.take() {
+            Some(Target::End) => {
+                scroll::set_top(&self.log, place.whole);
+                self.at_end = true;
+            }
+            Some(Target::Row { id, at, flash }) => {
+                if let Some((nth, top)) = row(&id) {
+                    scroll::set_top(&self.log, place.top + top - at * place.view);
+                    if flash {
+                        scroll::focus_row(&self.log, nth, true);
+                    }
+                }
+            }
+            None if self.at_end && self.drawn.end == self.order.len() => scroll::set_top(&self.log, place.whole),
+            None => {
+                if let Some((id, before)) = &self.anchor
+                    && let Some((nth, top)) = row(id)
+                    && let end = top + rows[nth].height
+                    && (end - before).abs() > 0.5
+                {
+                    scroll::set_top(&self.log, place.top + end - before);
+                }
+            }
+        }
+        self.place = scroll::place(&self.log);
+        let at_end = self.place.below() <= AT_END && self.drawn.end == self.order.len();
+        self.note_anchor();
+        let lead = self.lead();
+        let near = self.layout.touched(self.place.top - lead - MARGIN, self.place.view + 2.0 * MARGIN);
+        if near.start < self.drawn.start || near.end > self.drawn.end || at_end != self.at_end {
+            self.at_end = at_end;
+            ctx.link().send_message(Msg::Scrolled);
+        }
+        self.read(ctx);
+        self.ask_for_older(ctx);
+    }
+
+    fn note_anchor(&mut self) {
+        let rows = scroll::rows(&self.log);
+        let first = rows.iter().position(|row| row.top + row.height > 0.0);
+        self.anchor = first.and_then(|nth| Some((self.order.get(self.drawn.start + nth)?.clone(), rows[nth].top + rows[nth].height)));
+        if self.at_end {
+            self.seen = self.order.last().cloned();
+        }
+    }
+
+    /// Says that all has been read, when the end is in view of a person.
+    fn read(&mut self, ctx: &Context<Self>) {
+        let props = ctx.props();
+        if self.at_end && props.unread > 0 && links::attentive() {
+            props.device.command(Command::Read { with: props.with.clone() });
+        }
+    }
+
+    /// Asks for older messages when the beginning of what is known comes into view.
+    fn ask_for_older(&mut self, ctx: &Context<Self>) {
+        let props = ctx.props();
+        let near = self.drawn.start == 0 && self.place.top < BEYOND;
+        if near
+            && self.asked_at != Some(self.order.len())
+            && props.device.thread(&props.with, |thread| thread.has_older())
+            && !props.device.thread(&props.with, |thread| thread.loading_older())
+        {
+            self.asked_at = Some(self.order.len());
+            props.device.command(Command::LoadOlder { with: props.with.clone() });
+        }
+    }
+
+    fn perform(&mut self, ctx: &Context<Self>, deed: Deed) -> bool {
+        let props = ctx.props();
+        match deed {
+            Deed::Reply(id) => {
+                self.reply = props.device.quote(&props.with, &id);
+                self.focus += 1;
+                true
+            }
+            Deed::Copy(id) => {
+                let text = props.device.bubble(&props.with, &id).map(|message| message.text.to_string());
+                let ontoast = props.ontoast.clone();
+                if let Some(text) = text {
+                    spawn_local(async move {
+                        let done = dom::copy(text).await;
+                        ontoast.emit(if done { Phrase::Copied.say() } else { Phrase::CopyFailed.say() });
+                    });
+                }
+                false
+            }
+            Deed::Retry(id) => {
+                props.device.command(Command::Retry(id));
+                false
+            }
+            Deed::Delete(id) => {
+                props.device.command(Command::Delete(id));
+                self.focus += 1;
+                true
+            }
+            Deed::Follow(id) => self.follow(ctx, id),
+            Deed::Enter(id) => {
+                self.active = Some(id);
+                true
+            }
+        }
+    }
+
+    /// Goes to the message that `answer` answers, fetching older ones until it is there.
+    fn follow(&mut self, ctx: &Context<Self>, answer: MessageId) -> bool {
+        let props = ctx.props();
+        let quoted = props.device.bubble(&props.with, &answer).and_then(|answer| answer.reply?.id);
+        if let Some(id) = quoted
+            && let Some(at) = self.order.iter().position(|other| *other == id)
+        {
+            self.pursued = None;
+            self.stale = true;
+            self.drawn = window::around(at, MOST, self.order.len());
+            self.at_end = false;
+            self.active = Some(id.clone());
+            self.target = Some(Target::Row { id, at: 0.3, flash: true });
+            return true;
+        }
+        let (has_older, loading) = props.device.thread(&props.with, |thread| (thread.has_older(), thread.loading_older()));
+        self.pursued = has_older.then_some(answer);
+        if has_older && !loading {
+            props.device.command(Command::LoadOlder { with: props.with.clone() });
+        }
+        false
+    }
+
+    /// What stands before the first message.
+    fn beginning(&self, ctx: &Context<Self>) -> Html {
+        let props = ctx.props();
+        if self.drawn.start > 0 {
+            return html! {};
+        }
+        if props.device.thread(&props.with, |thread| thread.loading_older()) {
+            return html! { <div class="log__older"><Spinner label={Phrase::LoadingOlder.say()} /></div> };
+        }
+        if props.device.thread(&props.with, |thread| thread.has_older()) {
+            let onclick = ctx.link().callback(|_: MouseEvent| Msg::LoadOlder);
+            return html! { <div class="log__older"><button type="button" class="button button--plain" {onclick}>{ Phrase::LoadOlder.say() }</button></div> };
+        }
+        if self.order.is_empty() {
+            return html! {
+                <div class="blank">
+                    <Avatar address={AttrValue::from(props.with.to_string())} name={props.title.clone()} large=true />
+                    <h2>{ Phrase::EmptyThreadTitle(&props.title).say() }</h2>
+                    <p>{ Phrase::EmptyThreadHint.say() }</p>
+                </div>
+            };
+        }
+        html! { <p class="log__older">{ Phrase::BeginningOfThread(&props.title).say() }</p> }
+    }
+
+    fn rows(&self, ctx: &Context<Self>) -> Html {
+        let props = ctx.props();
+        if self.order.is_empty() {
+            return html! {};
+        }
+        // One more on either side tells whether a run or a day begins there.
+        let wide = self.drawn.start.saturating_sub(1)..(self.drawn.end + 1).min(self.order.len());
+        let messages = props.device.bubbles(&props.with, wide.clone());
+        let now = clock::now();
+        let count = self.order.len().to_string();
+        let active = self
+            .active
+            .as_ref()
+            .filter(|active| messages.iter().any(|message| message.id == **active))
+            .or(self.order[self.drawn.clone()].last());
+        let row = |at: usize| {
+            let nth = at - wide.start;
+            let message = messages.get(nth)?;
+            let before = nth.checked_sub(1).and_then(|before| messages.get(before));
+            let new_day = before.is_none_or(|before| clock::day(before.at) != clock::day(message.at));
+            let divided = self.divider.as_ref() == Some(&message.id);
+            let first = new_day || divided || !before.is_some_and(|before| is_run(before, message));
+            let next = messages.get(nth + 1).filter(|next| self.divider.as_ref() != Some(&next.id));
+            let last = !next.is_some_and(|next| is_run(message, next) && clock::day(next.at) == clock::day(message.at));
+            Some(html! {
+                <li key={message.id.as_str()} class="row" data-row="" aria-setsize={count.clone()} aria-posinset={(at + 1).to_string()}>
+                    if new_day { <div class="day"><span>{ day(message.at, now) }</span></div> }
+                    if divided { <div class="divider">{ Phrase::UnreadDivider.say() }</div> }
+                    <Bubble message={message.clone()} peer={props.title.clone()} {first} {last} active={active == Some(&message.id)} ondeed={ctx.link().callback(Msg::Deed)} />
+                </li>
+            })
+        };
+        html! { <ol aria-label={Phrase::MessagesWith(&props.title).say()}>{ for self.drawn.clone().filter_map(row) }</ol> }
+    }
+}
+
+fn is_run(before: &Message, after: &Message) -> bool {
+    before.outgoing == after.outgoing && after.at.0.abs_diff(before.at.0) < RUN_MS && before.tick != Some(Tick::Failed)
+}
+
+fn day(at: Time, now: Time) -> String {
+    clock::day_in_words(at, now)
+}

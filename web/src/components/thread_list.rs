@@ -1,0 +1,190 @@
+//! The conversation list with its search, newest first.
+
+use yew::prelude::*;
+
+use wasm_core::client::view::ThreadSummary;
+use wasm_core::cpm::address::Address;
+
+use crate::components::tick::TickMark;
+use crate::prose;
+use crate::route::Route;
+use crate::shell::{clock, dom, links};
+use crate::texts::Phrase;
+use crate::ui::avatar::Avatar;
+use crate::ui::button::{Button, IconButton, Weight};
+use crate::ui::icon::{Glyph, Icon};
+
+#[derive(Properties, PartialEq)]
+pub struct Props {
+    pub threads: Vec<ThreadSummary>,
+    pub current: Option<Address>,
+    /// Whether the history is still being fetched for the first time.
+    pub loading: bool,
+    pub search: NodeRef,
+    pub onnew: Callback<()>,
+    pub onsettings: Callback<()>,
+    /// Counts up when the local day changes, so that times are written anew.
+    pub day: i64,
+}
+
+#[component]
+pub fn ThreadList(props: &Props) -> Html {
+    let query = use_state(String::new);
+    let list = use_node_ref();
+    let wanted = query.trim().to_lowercase();
+    let matches = |thread: &&ThreadSummary| {
+        wanted.is_empty()
+            || thread.title.to_lowercase().contains(&wanted)
+            || thread.with.as_str().to_lowercase().contains(&wanted)
+            || thread.last.as_ref().is_some_and(|last| last.text.to_lowercase().contains(&wanted))
+    };
+    let found: Vec<&ThreadSummary> = props.threads.iter().filter(matches).collect();
+    let oninput = {
+        let query = query.clone();
+        Callback::from(move |event: InputEvent| query.set(dom::value(&event)))
+    };
+    let clear = {
+        let (query, search) = (query.clone(), props.search.clone());
+        Callback::from(move |()| {
+            query.set(String::new());
+            dom::focus(&search);
+        })
+    };
+    let onsearchkey = {
+        let (query, list) = (query.clone(), list.clone());
+        let first = found.first().map(|thread| thread.with.clone());
+        Callback::from(move |event: KeyboardEvent| match event.key().as_str() {
+            "ArrowDown" => {
+                event.prevent_default();
+                dom::move_focus(&list, ".entry", 1);
+            }
+            "Enter" if !query.trim().is_empty() => {
+                if let Some(first) = &first {
+                    links::go(&Route::With(first.clone()).hash(), false);
+                    query.set(String::new());
+                }
+            }
+            "Escape" if !query.is_empty() => {
+                event.stop_propagation();
+                query.set(String::new());
+            }
+            _ => {}
+        })
+    };
+    let onlistkey = {
+        let (list, search) = (list.clone(), props.search.clone());
+        Callback::from(move |event: KeyboardEvent| {
+            let step = match event.key().as_str() {
+                "ArrowDown" => 1,
+                "ArrowUp" => -1,
+                _ => return,
+            };
+            event.prevent_default();
+            if !dom::move_focus(&list, ".entry", step) && step < 0 {
+                dom::focus(&search);
+            }
+        })
+    };
+    let now = clock::now();
+    let body = if props.threads.is_empty() && props.loading {
+        html! { <div class="blank" role="status"><p>{ Phrase::Loading.say() }</p></div> }
+    } else if props.threads.is_empty() {
+        html! {
+            <div class="blank">
+                <span class="blank__mark"><Icon glyph={Glyph::Bubbles} /></span>
+                <h2>{ Phrase::NoConversationsTitle.say() }</h2>
+                <p>{ Phrase::NoConversationsHint.say() }</p>
+                <Button label={Phrase::StartConversation.say()} weight={Weight::Primary} onpress={props.onnew.clone()} />
+            </div>
+        }
+    } else if found.is_empty() {
+        html! {
+            <div class="blank" role="status">
+                <h2>{ Phrase::NothingFoundTitle.say() }</h2>
+                <p>{ Phrase::NothingFoundHint(query.trim()).say() }</p>
+                <Button label={Phrase::StartConversation.say()} onpress={props.onnew.clone()} />
+            </div>
+        }
+    } else {
+        let entry = |thread: &ThreadSummary| {
+            html! {
+                <li key={thread.with.as_str()}>
+                    <Entry thread={thread.clone()} current={props.current.as_ref() == Some(&thread.with)} now={clock::day(now)} />
+                </li>
+            }
+        };
+        html! {
+            <nav ref={list} class="threads" aria-label={Phrase::Conversations.say()} onkeydown={onlistkey}>
+                <ul>{ for found.into_iter().map(entry) }</ul>
+            </nav>
+        }
+    };
+    html! {
+        <section class="frame__side" aria-label={Phrase::Conversations.say()}>
+            <header class="side__head">
+                <h1>{ Phrase::AppName.say() }</h1>
+                <IconButton glyph={Glyph::Settings} label={Phrase::Settings.say()} onpress={props.onsettings.clone()} />
+                <IconButton class="side__new" glyph={Glyph::Compose} label={Phrase::NewConversation.say()} onpress={props.onnew.clone()} />
+            </header>
+            <div class="search" role="search">
+                <Icon glyph={Glyph::Search} />
+                <input ref={props.search.clone()} type="search" aria-label={Phrase::SearchConversations.say()} placeholder={Phrase::SearchConversations.say()}
+                    aria-keyshortcuts="Control+K" autocomplete="off" value={(*query).clone()} {oninput} onkeydown={onsearchkey} />
+                if !query.is_empty() { <IconButton glyph={Glyph::Close} label={Phrase::ClearSearch.say()} onpress={clear} /> }
+            </div>
+            { body }
+        </section>
+    }
+}
+
+#[derive(Properties, PartialEq)]
+struct EntryProps {
+    thread: ThreadSummary,
+    current: bool,
+    now: i64,
+}
+
+/// One conversation of the list.
+#[component]
+fn Entry(props: &EntryProps) -> Html {
+    let thread = &props.thread;
+    let address = AttrValue::from(thread.with.to_string());
+    let draft = thread.draft.as_deref().filter(|draft| !draft.trim().is_empty() && !props.current);
+    let line = if thread.typing {
+        html! { <span class="entry__typing">{ Phrase::Typing.say() }</span> }
+    } else if let Some(draft) = draft {
+        html! { <><span class="entry__draft">{ Phrase::DraftMark.say() }</span><span>{ prose::one_line(draft) }</span></> }
+    } else if let Some(last) = &thread.last {
+        html! {
+            <>
+                if let Some(tick) = last.tick { <TickMark {tick} /> }
+                <span>{ prose::one_line(&last.text) }</span>
+            </>
+        }
+    } else {
+        html! { <span></span> }
+    };
+    let current = props.current.then_some("page");
+    html! {
+        <a class={classes!("entry", (thread.unread > 0).then_some("entry--unread"))} href={format!("#{}", Route::With(thread.with.clone()).hash())} aria-current={current}>
+            <Avatar {address} name={AttrValue::from(thread.title.to_string())} />
+            <span class="entry__words">
+                <span class="entry__line">
+                    <span class="entry__name">{ &*thread.title }</span>
+                    if let Some(last) = &thread.last { <time class="entry__time" datetime={last.at.to_rfc3339()}>{ clock::ago(last.at, clock::now()) }</time> }
+                </span>
+                <span class="entry__line">
+                    <span class="entry__text">{ line }</span>
+                    if thread.unread > 0 {
+                        <span class="badge" role="img" aria-label={Phrase::Unread(thread.unread).say()}>{ count(thread.unread) }</span>
+                    }
+                </span>
+            </span>
+        </a>
+    }
+}
+
+/// A number that fits on a badge.
+pub fn count(number: u32) -> String {
+    if number > 999 { "999+".to_owned() } else { number.to_string() }
+}

@@ -1,0 +1,4 @@
+//! The two pages: before and after signing in.
+
+pub mod messenger;
+pub mod sign_in;

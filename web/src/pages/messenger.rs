@@ -1,0 +1,335 @@
+//! The page of somebody who is signed in: conversations, the one that is open, and what lies above them.
+
+use gloo::events::EventListener;
+use gloo::timers::callback::{Interval, Timeout};
+use wasm_bindgen_futures::spawn_local;
+use yew::prelude::*;
+
+use wasm_core::client::view::ThreadSummary;
+use wasm_core::client::{Command, Settings as Privacy};
+use wasm_core::cpm::address::Address;
+use wasm_core::cpm::history::Session;
+
+use crate::components::link_banner::LinkBanner;
+use crate::components::new_conversation::NewConversation;
+use crate::components::settings_menu::SettingsMenu;
+use crate::components::thread::Thread;
+use crate::components::thread_list::ThreadList;
+use crate::route::Route;
+use crate::shell::device::{Device, Event as Happening};
+use crate::shell::links::{self, Outside};
+use crate::shell::settings::Settings;
+use crate::shell::{clock, dom, updates};
+use crate::texts::Phrase;
+use crate::ui::icon::{Glyph, Icon};
+use crate::ui::spinner::Spinner;
+use crate::who;
+
+/// How long a notice stays.
+const TOAST_MS: u32 = 2500;
+/// How often a newer version of the app is looked for.
+const UPDATE_MS: u32 = 30 * 60 * 1000;
+/// How many emoji count as recent.
+const RECENT: usize = 14;
+
+#[derive(Properties, PartialEq)]
+pub struct Props {
+    pub session: Session,
+    pub onsignedout: Callback<()>,
+}
+
+/// What happens on this page.
+#[derive(Debug)]
+pub enum Msg {
+    Happened(Happening),
+    Moved(String),
+    Key(Key),
+    Outside(Outside),
+    Minute,
+    Outdated,
+    Ask(Option<Overlay>),
+    Start(Address),
+    Settings(Settings),
+    Privacy(Privacy),
+    Emoji(AttrValue),
+    Toast(Option<AttrValue>),
+    Retry,
+    SignOut,
+}
+
+/// The keys that mean something everywhere.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Key {
+    Search,
+    New,
+    Escape,
+}
+
+/// What lies above the page.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Overlay {
+    NewConversation,
+    Settings,
+}
+
+#[derive(Debug)]
+pub struct Messenger {
+    device: Device,
+    version: u64,
+    route: Route,
+    overlay: Option<Overlay>,
+    settings: Settings,
+    search: NodeRef,
+    toast: Option<(AttrValue, Timeout)>,
+    outdated: bool,
+    day: i64,
+    _listeners: Vec<EventListener>,
+    _beats: [Interval; 2],
+}
+
+impl Component for Messenger {
+    type Message = Msg;
+    type Properties = Props;
+
+    fn create(ctx: &Context<Self>) -> Self {
+        let link = ctx.link();
+        let device = Device::start(ctx.props().session.clone(), link.callback(Msg::Happened));
+        let route = Route::parse(&links::hash());
+        let mut listeners = links::on_outside({
+            let link = link.clone();
+            move |outside| link.send_message(Msg::Outside(outside))
+        });
+        listeners.push(links::on_hash({
+            let link = link.clone();
+            move |hash| link.send_message(Msg::Moved(hash))
+        }));
+        listeners.push(dom::on_key({
+            let link = link.clone();
+            move |event| {
+                let key = match event.key().as_str() {
+                    "k" | "K" if event.ctrl_key() || event.meta_key() => Key::Search,
+                    _ if event.alt_key() && event.code() == "KeyN" => Key::New,
+                    "Escape" => return link.send_message(Msg::Key(Key::Escape)),
+                    _ => return,
+                };
+                event.prevent_default();
+                link.send_message(Msg::Key(key));
+            }
+        }));
+        let minute = Interval::new(60_000, {
+            let link = link.clone();
+            move || link.send_message(Msg::Minute)
+        });
+        let update = Interval::new(UPDATE_MS, {
+            let link = link.clone();
+            move || {
+                let link = link.clone();
+                spawn_local(async move {
+                    if updates::is_outdated().await {
+                        link.send_message(Msg::Outdated);
+                    }
+                });
+            }
+        });
+        let page = Messenger {
+            device,
+            version: 0,
+            route,
+            overlay: None,
+            settings: Settings::load(),
+            search: NodeRef::default(),
+            toast: None,
+            outdated: false,
+            day: clock::day(clock::now()),
+            _listeners: listeners,
+            _beats: [minute, update],
+        };
+        page.look();
+        page
+    }
+
+    fn update(&mut self, ctx: &Context<Self>, msg: Msg) -> bool {
+        match msg {
+            Msg::Happened(Happening::Changed) => {
+                self.version += 1;
+                true
+            }
+            Msg::Happened(Happening::SignedOut) => {
+                ctx.props().onsignedout.emit(());
+                false
+            }
+            Msg::Moved(hash) => {
+                let route = Route::parse(&hash);
+                let changed = route != self.route;
+                self.route = route;
+                self.look();
+                changed
+            }
+            Msg::Key(key) => self.key(key),
+            Msg::Outside(outside) => {
+                self.device.outside(outside);
+                self.look();
+                false
+            }
+            Msg::Minute => {
+                let day = clock::day(clock::now());
+                std::mem::replace(&mut self.day, day) != day
+            }
+            Msg::Outdated => !std::mem::replace(&mut self.outdated, true),
+            Msg::Ask(overlay) => {
+                self.overlay = overlay;
+                true
+            }
+            Msg::Start(address) => {
+                self.overlay = None;
+                links::go(&Route::With(address).hash(), false);
+                true
+            }
+            Msg::Settings(settings) => {
+                settings.save();
+                settings.dress();
+                self.settings = settings;
+                true
+            }
+            Msg::Privacy(privacy) => {
+                self.device.command(Command::Settings(privacy));
+                false
+            }
+            Msg::Emoji(emoji) => {
+                let recent = &mut self.settings.recent_emoji;
+                recent.retain(|other| *other != emoji.as_str());
+                recent.insert(0, emoji.to_string());
+                recent.truncate(RECENT);
+                self.settings.save();
+                true
+            }
+            Msg::Toast(Some(words)) => {
+                let link = ctx.link().clone();
+                self.toast = Some((words, Timeout::new(TOAST_MS, move || link.send_message(Msg::Toast(None)))));
+                true
+            }
+            Msg::Toast(None) => {
+                self.toast = None;
+                true
+            }
+            Msg::Retry => {
+                self.device.command(Command::Reconnect);
+                false
+            }
+            Msg::SignOut => {
+                self.overlay = None;
+                self.device.sign_out();
+                true
+            }
+        }
+    }
+
+    fn view(&self, ctx: &Context<Self>) -> Html {
+        let link = ctx.link();
+        let session = &ctx.props().session;
+        let threads = self.device.threads();
+        self.title(&threads);
+        let current = match &self.route {
+            Route::With(with) => Some(with.clone()),
+            Route::Home => None,
+        };
+        let side = if current.is_some() { "frame--thread" } else { "frame--list" };
+        let ask = |overlay: Option<Overlay>| link.callback(move |()| Msg::Ask(overlay));
+        html! {
+            <>
+                <div class={classes!("frame", side)}>
+                    <LinkBanner link={self.device.link()} onretry={link.callback(|()| Msg::Retry)} storage={self.device.keeps()} outdated={self.outdated} />
+                    <ThreadList threads={threads.clone()} current={current.clone()} loading={self.device.is_loading()} search={self.search.clone()} day={self.day}
+                        onnew={ask(Some(Overlay::NewConversation))} onsettings={ask(Some(Overlay::Settings))} />
+                    <main class="frame__main">{ self.main(ctx, current, &threads) }</main>
+                </div>
+                if self.overlay == Some(Overlay::NewConversation) {
+                    <NewConversation domain={AttrValue::from(session.domain.to_string())} own={session.addresses.clone()}
+                        onstart={link.callback(Msg::Start)} onclose={ask(None)} />
+                }
+                if self.overlay == Some(Overlay::Settings) {
+                    <SettingsMenu session={session.clone()} settings={self.settings.clone()} onchange={link.callback(Msg::Settings)}
+                        privacy={self.device.privacy()} onprivacy={link.callback(Msg::Privacy)}
+                        onsignout={link.callback(|()| Msg::SignOut)} onclose={ask(None)} />
+                }
+                <div role="status">
+                    if let Some((words, _)) = &self.toast { <p class="toast">{ words.clone() }</p> }
+                </div>
+            </>
+        }
+    }
+
+    fn destroy(&mut self, _ctx: &Context<Self>) {
+        self.device.stop();
+    }
+}
+
+impl Messenger {
+    fn main(&self, ctx: &Context<Self>, current: Option<Address>, threads: &[ThreadSummary]) -> Html {
+        let link = ctx.link();
+        let Some(with) = current else {
+            return html! {
+                <div class="blank">
+                    <span class="blank__mark"><Icon glyph={Glyph::Bubbles} /></span>
+                    <h2>{ Phrase::NoThreadTitle.say() }</h2>
+                    <p>{ Phrase::NoThreadHint.say() }</p>
+                </div>
+            };
+        };
+        if self.device.is_starting() {
+            return html! { <div class="blank"><Spinner label={Phrase::Loading.say()} /></div> };
+        }
+        let summary = threads.iter().find(|thread| thread.with == with);
+        let domain = &ctx.props().session.domain;
+        let title = summary.map_or_else(|| who::short(&with, domain), |thread| thread.title.to_string());
+        let draft = summary.and_then(|thread| thread.draft.as_deref().map(str::to_owned)).unwrap_or_default();
+        html! {
+            <Thread key={with.as_str()} device={self.device.clone()} with={with.clone()} title={AttrValue::from(title)}
+                unread={summary.map_or(0, |thread| thread.unread)} draft={AttrValue::from(draft)} draft_reply={summary.and_then(|thread| thread.draft_reply.clone())}
+                version={self.version} recent_emoji={self.settings.recent_emoji.clone()} onemoji={link.callback(Msg::Emoji)}
+                ontoast={link.callback(|words| Msg::Toast(Some(words)))} />
+        }
+    }
+
+    /// The title of the tab: how much is unread, and whose conversation is open.
+    fn title(&self, threads: &[ThreadSummary]) {
+        let unread: u32 = threads.iter().map(|thread| thread.unread).sum();
+        let name = match &self.route {
+            Route::With(with) => threads.iter().find(|thread| thread.with == *with).map(|thread| thread.title.to_string()),
+            Route::Home => None,
+        };
+        let app = Phrase::AppName.words();
+        let title = name.map_or_else(|| app.to_string(), |name| format!("{name} · {app}"));
+        dom::set_title(&if unread > 0 { format!("({unread}) {title}") } else { title });
+    }
+
+    /// Tells the device what the person looks at.
+    fn look(&self) {
+        let at = match &self.route {
+            Route::With(with) => Some(with.clone()),
+            Route::Home => None,
+        };
+        self.device.attend(links::attentive(), at);
+    }
+
+    fn key(&mut self, key: Key) -> bool {
+        match key {
+            _ if self.overlay.is_some() => false,
+            Key::Search => {
+                if self.route != Route::Home && dom::is_narrow() {
+                    links::go(&Route::Home.hash(), false);
+                }
+                dom::focus(&self.search);
+                false
+            }
+            Key::New => {
+                self.overlay = Some(Overlay::NewConversation);
+                true
+            }
+            Key::Escape => {
+                links::go(&Route::Home.hash(), false);
+                false
+            }
+        }
+    }
+}
