@@ -6,5 +6,6 @@ pub mod accounts;
 pub mod config;
 pub mod edge;
 pub mod node;
+mod participating;
 mod sip_core;
 pub mod store;

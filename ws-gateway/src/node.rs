@@ -19,12 +19,10 @@ mod io;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use wasm_core::wire::sip::{Request, Status};
 use wasm_core::{Entropy, Time};
 
-use crate::sip_core::refusal::Refusal;
-use crate::sip_core::{Core, Effect, Service};
-use crate::store::Unit;
+use crate::participating::{self, Hand, Participating};
+use crate::sip_core::{self, Core};
 
 pub use config::{NodeConfig, NodeLimits, Peer, Policy, Ports};
 pub use io::{Closing, Directory, FlowId, Function, Hop, Input, Loaded, Output, Query, Step, Ticket, Transport};
@@ -34,30 +32,46 @@ pub use io::{Closing, Directory, FlowId, Function, Hop, Input, Loaded, Output, Q
 pub struct Node<D> {
     directory: D,
     core: Core,
+    participating: Participating,
     outputs: VecDeque<Output>,
-    tickets: u64,
 }
 
 impl<D: Directory> Node<D> {
+    /// The ticket of what nobody waits for.
+    const NOBODY: Ticket = Ticket(0);
+
     /// A node that nobody has spoken to yet.
     pub fn new(config: NodeConfig, directory: D, mut entropy: Entropy) -> Self {
         let config = Arc::new(config);
-        Node { directory, core: Core::new(config, pager, entropy.fork()), outputs: VecDeque::new(), tickets: 0 }
+        Node {
+            directory,
+            core: Core::new(config.clone(), Participating::triggers, entropy.fork()),
+            participating: Participating::new(config, entropy.fork()),
+            outputs: VecDeque::new(),
+        }
     }
 
     /// Takes in what has happened.
     pub fn handle(&mut self, now: Time, input: Input) {
-        let core = &mut self.core;
+        let Node { directory, core, participating, .. } = self;
+        let directory: &dyn Directory = directory;
         match input {
             Input::Opened { flow, transport, remote, user } => core.opened(flow, transport, remote, user),
-            Input::Closed { flow } => core.closed(now, &self.directory, flow),
-            Input::Received { hop, transport, message } => core.received(now, &self.directory, hop, transport, message),
-            Input::Failed { hop } => core.failed(now, &self.directory, &hop),
-            Input::Stored { .. } | Input::Loaded { .. } => {}
-            Input::Restored { bindings, waiting: _ } => core.restored(now, bindings),
-            Input::AccountsChanged => core.accounts_changed(now, &self.directory),
+            Input::Closed { flow } => core.closed(now, directory, flow),
+            Input::Received { hop, transport, message } => core.received(now, directory, hop, transport, message),
+            Input::Failed { hop } => core.failed(now, directory, &hop),
+            Input::Stored { ticket, result } => participating.stored(&mut Hand { now, core, directory }, ticket, result),
+            Input::Loaded { ticket, result } => participating.loaded(&mut Hand { now, core, directory }, ticket, result),
+            Input::Restored { bindings, waiting } => {
+                participating.restored(now, waiting);
+                core.restored(now, bindings);
+            }
+            Input::AccountsChanged => core.accounts_changed(now, directory),
             Input::Drain => core.drain(),
-            Input::Timeout => core.timeout(now, &self.directory),
+            Input::Timeout => {
+                core.timeout(now, directory);
+                participating.timeout(&mut Hand { now, core, directory });
+            }
         }
         self.settle(now);
     }
@@ -69,12 +83,17 @@ impl<D: Directory> Node<D> {
 
     /// When [`Input::Timeout`] is to be handed in at the latest.
     pub fn next_timeout(&self) -> Option<Time> {
-        self.core.next_timeout()
+        self.core.next_timeout().into_iter().chain(self.participating.next_timeout()).min()
     }
 
     /// Whether nothing is under way: a drained node may stop now.
     pub fn idle(&self) -> bool {
-        self.core.idle()
+        self.core.idle() && self.participating.idle()
+    }
+
+    /// How many bindings there are, for those who watch the node.
+    pub fn bindings(&self) -> usize {
+        self.core.location().len()
     }
 
     /// The accounts.
@@ -82,35 +101,34 @@ impl<D: Directory> Node<D> {
         &self.directory
     }
 
-    /// Lets the core and the service behind it talk until neither has anything to say.
+    /// Lets the core and the service behind it talk until neither has anything to say. What the core sent before it told the
+    /// service of something goes out first, so that the ladder reads as it happened.
     fn settle(&mut self, now: Time) {
         loop {
             while let Some(effect) = self.core.poll() {
                 match effect {
-                    Effect::Send { hop, message } => self.outputs.push_back(Output::Send { hop, message }),
-                    Effect::Write(unit) => self.write(unit),
-                    Effect::Close { flow, why } => self.outputs.push_back(Output::Close { flow, why }),
-                    Effect::Step(step) => self.outputs.push_back(Output::Step(step)),
-                    Effect::Service(Service::Request { id, request, .. }) => {
-                        self.core.refuse(now, id, &request, Refusal::later(Status::SERVICE_UNAVAILABLE, 60));
+                    sip_core::Effect::Send { hop, message } => self.outputs.push_back(Output::Send { hop, message }),
+                    sip_core::Effect::Write(unit) => self.outputs.push_back(Output::Commit { ticket: Self::NOBODY, unit }),
+                    sip_core::Effect::Close { flow, why } => self.outputs.push_back(Output::Close { flow, why }),
+                    sip_core::Effect::Step(step) => self.outputs.push_back(Output::Step(step)),
+                    sip_core::Effect::Service(service) => {
+                        let hand = &mut Hand { now, core: &mut self.core, directory: &self.directory };
+                        self.participating.service(hand, service);
                     }
-                    Effect::Service(Service::Registered { user }) => self.core.watch(user),
-                    Effect::Service(_) => {}
                 }
+                // In the order in which it was wanted: the layer's messages come between the steps.
+                self.core.pump(now, &self.directory);
+            }
+            while let Some(effect) = self.participating.poll() {
+                self.outputs.push_back(match effect {
+                    participating::Effect::Commit { ticket, unit } => Output::Commit { ticket, unit },
+                    participating::Effect::Load { ticket, query } => Output::Load { ticket, query },
+                    participating::Effect::Changed { user, cursor } => Output::Changed { user, cursor },
+                });
             }
             if !self.core.pump(now, &self.directory) {
                 return;
             }
         }
     }
-
-    fn write(&mut self, unit: Unit) {
-        self.tickets += 1;
-        self.outputs.push_back(Output::Commit { ticket: Ticket(self.tickets), unit });
-    }
-}
-
-/// What triggers the Participating Function: stand-alone messages.
-fn pager(request: &Request) -> bool {
-    request.method == wasm_core::wire::sip::Method::Message
 }

@@ -116,6 +116,8 @@ pub(crate) struct Core {
     triggers: fn(&Request) -> bool,
     entropy: Entropy,
     effects: VecDeque<Effect>,
+    /// What the layer told and nobody has acted on yet.
+    events: VecDeque<Event<Hop>>,
     draining: bool,
 }
 
@@ -135,6 +137,7 @@ impl Core {
             triggers,
             entropy,
             effects: VecDeque::new(),
+            events: VecDeque::new(),
             draining: false,
             config,
         }
@@ -224,15 +227,24 @@ impl Core {
 
     /// Lets the transaction layer's output take effect, until it has no more; says whether there was any.
     pub(crate) fn pump(&mut self, now: Time, directory: &dyn Directory) -> bool {
+        self.flush();
         let mut any = false;
-        while let Some(out) = self.layer.poll() {
+        while let Some(event) = self.events.pop_front() {
             any = true;
-            match out {
-                Out::Send { to, message } => self.effects.push_back(Effect::Send { hop: to, message }),
-                Out::Event(event) => self.event(now, directory, event),
-            }
+            self.event(now, directory, event);
+            self.flush();
         }
         any
+    }
+
+    /// Takes over what the layer has to say: what it sends goes out in its place among the core's other effects.
+    fn flush(&mut self) {
+        while let Some(out) = self.layer.poll() {
+            match out {
+                Out::Send { to, message } => self.effects.push_back(Effect::Send { hop: to, message }),
+                Out::Event(event) => self.events.push_back(event),
+            }
+        }
     }
 
     fn event(&mut self, now: Time, directory: &dyn Directory, event: Event<Hop>) {
@@ -318,6 +330,7 @@ impl Core {
     pub(crate) fn respond(&mut self, now: Time, id: ServerId, mut response: Response) {
         relay::tag(&mut response, &mut self.entropy);
         self.layer.respond(now, id, response);
+        self.flush();
     }
 
     /// Refuses a request: the one place where a refusal becomes a response.

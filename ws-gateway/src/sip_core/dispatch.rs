@@ -130,9 +130,8 @@ impl Core {
 
     fn register(&mut self, now: Time, id: ServerId, from: Hop, source: Source, request: Request) {
         let Source::User { account, identity } = source else { return };
-        let Some(transport) = self.transport(&from) else { return };
         let aor = request.headers.read::<To>().and_then(|to| Address::from_uri(&to.uri)).unwrap_or(identity);
-        let registrant = Registrant { account: &account, aor: &aor, hop: &from, transport };
+        let registrant = Registrant { account: &account, aor: &aor, hop: &from };
         let done = registrar::register(now, &request, &registrant, &mut self.location, &self.gruus, &mut self.entropy, &self.config);
         match done {
             Err(refusal) => self.refuse(now, id, &request, refusal),

@@ -20,11 +20,6 @@ impl Flow {
     pub(crate) fn is(&self, user: UserId) -> bool {
         self.users.contains(&user)
     }
-
-    /// Those who signed in on it.
-    pub(crate) fn users(&self) -> &[UserId] {
-        &self.users
-    }
 }
 
 /// All of them.

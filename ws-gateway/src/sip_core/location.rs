@@ -10,7 +10,7 @@ use std::collections::{BinaryHeap, HashMap};
 use wasm_core::wire::sip::{Params, Uri};
 use wasm_core::{Text, Time};
 
-use crate::node::{FlowId, Hop, Transport};
+use crate::node::{FlowId, Hop};
 use crate::store::UserId;
 
 /// One binding, for as long as it lives.
@@ -30,7 +30,6 @@ pub(crate) struct Binding {
     pub(crate) params: Params,
     pub(crate) display: Option<Text>,
     pub(crate) hop: Hop,
-    pub(crate) transport: Transport,
     /// The device, without angle brackets.
     pub(crate) instance: Option<Text>,
     pub(crate) reg_id: Option<u32>,

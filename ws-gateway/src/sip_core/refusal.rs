@@ -42,12 +42,16 @@ impl Refusal {
 
     /// The response to `request` that says all of this; the caller adds the To tag.
     pub(crate) fn respond(self, request: &Request) -> Response {
-        let mut response = Response::to(request, self.status);
-        if let Some(reason) = self.reason {
-            response.reason = Text::from(reason);
-        }
+        let response = Response::to(request, self.status);
+        self.onto(response)
+    }
+
+    /// A response that was going to say something else, made to say this.
+    pub(crate) fn onto(self, mut response: Response) -> Response {
+        response.status = self.status;
+        response.reason = Text::from(self.reason.unwrap_or_else(|| self.status.reason()));
         if let Some(seconds) = self.retry_after {
-            response.headers.push(HeaderName::RetryAfter, Text::from(seconds.to_string()));
+            response.headers.push(HeaderName::RetryAfter, seconds.to_string());
         }
         for header in self.headers {
             response.headers.push(header.name, header.value);

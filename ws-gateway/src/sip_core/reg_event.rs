@@ -124,6 +124,7 @@ impl Core {
                     watcher.local = to.0;
                 }
                 self.layer.respond(now, id, response);
+                self.flush();
                 self.notify(now, watcher, None);
             }
         }
@@ -197,6 +198,7 @@ impl Core {
         self.reg_event.deadlines.push(Reverse((at, watcher_id)));
         let response = self.watching(&request, expires, &hop);
         self.layer.respond(now, id, response);
+        self.flush();
         if expires == 0 {
             self.notify(now, watcher_id, Some("timeout"));
             self.reg_event.gone(watcher_id);

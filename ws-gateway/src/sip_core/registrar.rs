@@ -9,7 +9,7 @@ use wasm_core::{Entropy, Text, Time};
 use super::gruu::Gruus;
 use super::location::{Binding, BindingId, Cause, Change, Location};
 use super::refusal::Refusal;
-use crate::node::{Hop, NodeConfig, Transport};
+use crate::node::{Hop, NodeConfig};
 use crate::store::{Account, BindingKey, StoredBinding, Write};
 use wasm_core::cpm::address::Address;
 
@@ -19,7 +19,6 @@ pub(crate) struct Registrant<'a> {
     /// The address of record: one of the account's.
     pub(crate) aor: &'a Address,
     pub(crate) hop: &'a Hop,
-    pub(crate) transport: Transport,
 }
 
 /// What a REGISTER did.
@@ -55,7 +54,7 @@ pub(crate) fn register(
         Contacts::Some(contacts) => {
             let mut planned = Vec::with_capacity(contacts.len());
             for contact in contacts {
-                planned.push(plan(now, request, registrant, &wish.common, contact, location, config)?);
+                planned.push(plan(now, registrant, &wish.common, contact, location, config)?);
             }
             let new = planned.iter().filter(|(binding, ends)| !ends && location.replaced_by(binding).is_none()).count();
             if location.of(user).len() + new > config.limits.bindings_per_user {
@@ -133,7 +132,6 @@ impl Wish {
 /// The binding that one Contact asks for, and whether it asks for its end.
 fn plan(
     now: Time,
-    _request: &Request,
     registrant: &Registrant<'_>,
     common: &Common,
     contact: NameAddr,
@@ -172,7 +170,6 @@ fn plan(
         params: contact.params,
         display: contact.display,
         hop,
-        transport: registrant.transport,
         instance,
         reg_id,
         path: common.path.clone(),
@@ -293,7 +290,6 @@ pub(crate) fn restore(stored: StoredBinding) -> Option<Binding> {
         params,
         display: contact.display,
         hop: Hop::Udp(stored.hop.parse().ok()?),
-        transport: Transport::Udp,
         instance,
         reg_id,
         path: stored.path,

@@ -97,6 +97,7 @@ impl Core {
         request.headers.put_front(&self.via(transport, Some(&request)));
         let id = self.layer.request(now, hop, transport.reliable(), request);
         self.owners.insert(id, owner);
+        self.flush();
         Some(id)
     }
 

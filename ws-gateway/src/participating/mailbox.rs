@@ -1,0 +1,370 @@
+//! One user's devices as the service sees them: a lane to each, and what is settled.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use wasm_core::Text;
+use wasm_core::cpm::address::Address;
+use wasm_core::cpm::envelope::{Content, Envelope};
+use wasm_core::wire::imdn::{Delivery, Report};
+use wasm_core::wire::sip::{CSeq, CallId, From, HeaderName, MaxForwards, Method, Request, Response, Status};
+
+use super::lanes::{Lane, Parcel, Put};
+use super::post::{Party, Post};
+use super::{Alarm, Awaited, Flight, Hand, PAGE, Participating, deferred, post};
+use crate::node::{Function, Query};
+use crate::sip_core::location::{BindingId, Cause, Change};
+use crate::sip_core::routing::Destination;
+use crate::store::{PendingId, PendingKind, Queued, Unit, UserId, Write};
+use std::ops::ControlFlow;
+
+/// A user's lanes.
+#[derive(Debug, Default)]
+pub(super) struct Mailbox {
+    lanes: Vec<Lane>,
+    /// Queue entries whose end is written or about to be. The store may still show them to a lane that reads; the flag says that
+    /// the end is durable.
+    settled: HashMap<PendingId, bool>,
+    /// How many lanes are reading.
+    reading: usize,
+}
+
+impl Mailbox {
+    /// The end of a queue entry is durable.
+    pub(super) fn acknowledged(&mut self, pending: PendingId) {
+        if self.reading == 0 {
+            self.settled.remove(&pending);
+        } else if let Some(durable) = self.settled.get_mut(&pending) {
+            *durable = true;
+        }
+    }
+
+    fn read(&mut self) {
+        self.reading = self.reading.saturating_sub(1);
+        if self.reading == 0 {
+            self.settled.retain(|_, durable| !*durable);
+        }
+    }
+
+    fn lane(&mut self, binding: BindingId) -> Option<&mut Lane> {
+        self.lanes.iter_mut().find(|lane| lane.binding == binding)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.lanes.is_empty() && self.settled.is_empty() && self.reading == 0
+    }
+}
+
+/// What a device's answer means for the message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reply {
+    Took,
+    /// Not in CPIM.
+    Plainer,
+    /// Never.
+    Never,
+    /// Not now.
+    NotNow,
+}
+
+fn reply(status: Status) -> Reply {
+    match status.0 {
+        200..300 => Reply::Took,
+        415 => Reply::Plainer,
+        // About the device, the connection or the moment rather than the message.
+        401 | 404 | 407 | 408 | 410 | 421 | 423 | 429 | 430 | 480 | 481 | 482 | 483 | 486 | 487 | 491 => Reply::NotNow,
+        400..=499 | 501 | 505 | 513 | 600.. => Reply::Never,
+        _ => Reply::NotNow,
+    }
+}
+
+impl Participating {
+    /// Who is registered has changed.
+    pub(super) fn notified(&mut self, hand: &mut Hand<'_>, user: UserId, changes: &[Change]) {
+        let waiting = self.waiting.as_ref().is_none_or(|waiting| waiting.contains(&user));
+        for change in changes {
+            let binding = change.binding.id;
+            let mailbox = self.mailboxes.entry(user).or_default();
+            match change.cause {
+                Cause::Registered => {
+                    let lane = Lane::new(binding, self.config.limits.lane, waiting);
+                    match mailbox.lane(binding) {
+                        Some(old) => {
+                            let lost = std::mem::replace(old, lane).dissolve();
+                            self.left(hand, &lost);
+                        }
+                        None => mailbox.lanes.push(lane),
+                    }
+                }
+                Cause::Refreshed => {}
+                Cause::Expired | Cause::Unregistered | Cause::Deactivated => {
+                    if let Some(at) = mailbox.lanes.iter().position(|lane| lane.binding == binding) {
+                        let lost = mailbox.lanes.remove(at).dissolve();
+                        self.left(hand, &lost);
+                    }
+                }
+            }
+        }
+        self.run(hand, user);
+    }
+
+    /// Nobody will try these now: their senders need not wait.
+    fn left(&mut self, hand: &mut Hand<'_>, parcels: &[Arc<Parcel>]) {
+        for parcel in parcels {
+            self.device_done(hand, parcel.letter, false);
+        }
+    }
+
+    /// Puts a parcel on every lane of a user; says how many devices will be tried.
+    pub(super) fn deliver(&mut self, hand: &mut Hand<'_>, user: UserId, parcel: Arc<Parcel>) -> usize {
+        let Some(mailbox) = self.mailboxes.get_mut(&user) else { return 0 };
+        let taken = mailbox.lanes.iter_mut().filter_map(|lane| (lane.put(&parcel) == Put::Taken).then_some(())).count();
+        // The letter has to know how many before the first of them fails.
+        if let Some(letter) = parcel.letter.and_then(|id| self.letters.get_mut(&id)) {
+            letter.phase = super::Phase::Delivering { open: taken };
+        }
+        self.run(hand, user);
+        taken
+    }
+
+    /// Sends what may be sent to a user's devices, and asks the store where a lane wants more.
+    fn run(&mut self, hand: &mut Hand<'_>, user: UserId) {
+        let Some(mailbox) = self.mailboxes.get(&user) else { return };
+        let bindings: Vec<BindingId> = mailbox.lanes.iter().map(|lane| lane.binding).collect();
+        for binding in bindings {
+            loop {
+                let Some(lane) = self.mailboxes.get_mut(&user).and_then(|mailbox| mailbox.lane(binding)) else { break };
+                let Some(parcel) = lane.next() else { break };
+                self.send(hand, user, binding, parcel, false);
+            }
+            let Some(mailbox) = self.mailboxes.get_mut(&user) else { return };
+            if let Some(after) = mailbox.lane(binding).and_then(Lane::ask) {
+                mailbox.reading += 1;
+                self.load(Awaited::Queue(user, binding), Query::Pending { user, after, limit: PAGE });
+            }
+        }
+        if self.mailboxes.get(&user).is_some_and(Mailbox::is_empty) {
+            self.mailboxes.remove(&user);
+        }
+    }
+
+    /// Sends a parcel to a device, in plain text where it wants it so.
+    fn send(&mut self, hand: &mut Hand<'_>, user: UserId, binding: BindingId, parcel: Arc<Parcel>, plainer: bool) {
+        let plain = plainer || hand.core.location().get(user, binding).is_some_and(|binding| binding.plain);
+        let request = if plain { plain_request(&parcel.request) } else { Some(parcel.request.clone()) };
+        let Some(request) = request else {
+            // There is no plain form of a notification, and the device would refuse any other.
+            return self.device(hand, user, binding, parcel, plain, Reply::Never);
+        };
+        match hand.core.deliver(hand.now, user, binding, request) {
+            Some(client) => drop(self.flights.insert(client, Flight::Device { user, binding, parcel, plain })),
+            None => self.device(hand, user, binding, parcel, plain, Reply::NotNow),
+        }
+    }
+
+    /// A request of the service's has come to its end.
+    pub(super) fn landed(&mut self, hand: &mut Hand<'_>, client: wasm_core::sip::transaction::ClientId, response: Response) {
+        match self.flights.remove(&client) {
+            Some(Flight::Device { user, binding, parcel, plain }) => {
+                hand.core.step(Function::Core, Function::Participating, || response.status.0.to_string());
+                self.device(hand, user, binding, parcel, plain, reply(response.status));
+                self.run(hand, user);
+            }
+            Some(Flight::Peer(letter)) => self.forwarded(hand, letter, response),
+            Some(Flight::Report) => hand.core.step(Function::Core, Function::Participating, || response.status.0.to_string()),
+            None => {}
+        }
+    }
+
+    /// What a device made of a parcel.
+    fn device(&mut self, hand: &mut Hand<'_>, user: UserId, binding: BindingId, parcel: Arc<Parcel>, plain: bool, reply: Reply) {
+        if reply == Reply::Plainer && !plain {
+            hand.core.location_mut().refused_cpim(user, binding);
+            return self.send(hand, user, binding, parcel, true);
+        }
+        if let Some(lane) = self.mailboxes.get_mut(&user).and_then(|mailbox| mailbox.lane(binding)) {
+            lane.landed(&parcel);
+        }
+        match reply {
+            Reply::Took => {
+                self.end(user, &parcel);
+                self.device_done(hand, parcel.letter, true);
+                let reports = hand.core.location().get(user, binding).is_some_and(|binding| binding.cpm);
+                if plain || !reports {
+                    self.report_for(hand, user, &parcel);
+                }
+            }
+            Reply::Plainer | Reply::Never => {
+                // Nobody can do anything about a notification that a device does not understand.
+                if parcel.kind == PendingKind::Notification {
+                    self.end(user, &parcel);
+                }
+                self.device_done(hand, parcel.letter, false);
+            }
+            Reply::NotNow => {
+                self.device_done(hand, parcel.letter, false);
+                self.stall(hand, user, binding);
+            }
+        }
+    }
+
+    /// A device is left alone for a while.
+    pub(super) fn stall(&mut self, hand: &mut Hand<'_>, user: UserId, binding: BindingId) {
+        let until = hand.now + self.config.policy.lane_retry;
+        let Some(lane) = self.mailboxes.get_mut(&user).and_then(|mailbox| mailbox.lane(binding)) else { return };
+        let lost = lane.stall(until);
+        self.alarms.push(Reverse((until, Alarm::Lanes(user))));
+        self.left(hand, &lost);
+    }
+
+    /// Stalled lanes whose time has come try again.
+    pub(super) fn wake(&mut self, hand: &mut Hand<'_>, user: UserId) {
+        let now = hand.now;
+        if let Some(mailbox) = self.mailboxes.get_mut(&user) {
+            mailbox.lanes.iter_mut().for_each(|lane| lane.wake(now));
+            self.run(hand, user);
+        }
+    }
+
+    /// A device has it: it need not wait any more.
+    fn end(&mut self, user: UserId, parcel: &Parcel) {
+        let Some(pending) = parcel.pending else { return };
+        let known = self.mailboxes.get(&user).is_some_and(|mailbox| mailbox.settled.contains_key(&pending));
+        if !known {
+            self.settle(user, pending);
+        }
+    }
+
+    /// Writes the end of a queue entry.
+    pub(super) fn settle(&mut self, user: UserId, pending: PendingId) {
+        if let Some(mailbox) = self.mailboxes.get_mut(&user) {
+            mailbox.settled.insert(pending, false);
+        }
+        self.commit(Awaited::Settled(user, pending), Unit::from(Write::Unqueue { user, id: pending }));
+    }
+
+    /// What the store had for a lane.
+    pub(super) fn queued(&mut self, hand: &mut Hand<'_>, user: UserId, binding: BindingId, queued: &[Queued]) {
+        let Some(mailbox) = self.mailboxes.get_mut(&user) else { return };
+        let alive: Vec<&Queued> =
+            queued.iter().filter(|entry| !mailbox.settled.contains_key(&entry.id) && entry.pending.expires_at > hand.now).collect();
+        let parcels: Vec<Arc<Parcel>> = alive.into_iter().filter_map(deferred::parcel).collect();
+        let more = queued.len() >= PAGE;
+        for parcel in &parcels {
+            let label = Envelope::unwrap(&parcel.request).map_or("MESSAGE", |envelope| post::label(&envelope.content));
+            hand.core.step(Function::Participating, Function::Core, || label.into());
+        }
+        if let Some(lane) = mailbox.lane(binding) {
+            lane.loaded(parcels, queued.last().map(|entry| entry.id), more);
+        }
+        mailbox.read();
+        if queued.is_empty()
+            && let Some(waiting) = &mut self.waiting
+        {
+            waiting.remove(&user);
+        }
+        self.run(hand, user);
+    }
+
+    /// What has waited for too long: its sender hears of it, if they want to (R055).
+    pub(super) fn expired(&mut self, hand: &mut Hand<'_>, queued: &[Queued]) {
+        for entry in queued {
+            let user = entry.pending.user;
+            if self.mailboxes.get(&user).is_some_and(|mailbox| mailbox.settled.contains_key(&entry.id)) {
+                continue;
+            }
+            self.settle(user, entry.id);
+            if let Some(envelope) = deferred::mourned(entry) {
+                self.report(hand, user, &envelope, Report::Delivery(Delivery::Failed));
+            }
+        }
+        if queued.len() >= PAGE {
+            self.load(Awaited::Expired, Query::Expired { before: hand.now, limit: PAGE });
+        }
+    }
+
+    /// The service reports the delivery for a device that cannot.
+    fn report_for(&mut self, hand: &mut Hand<'_>, user: UserId, parcel: &Parcel) {
+        if parcel.kind == PendingKind::Message
+            && let Ok(envelope) = Envelope::unwrap(&parcel.request)
+        {
+            self.report(hand, user, &envelope, Report::Delivery(Delivery::Delivered));
+        }
+    }
+
+    /// A notification that the service makes in its user's name.
+    fn report(&mut self, hand: &mut Hand<'_>, user: UserId, envelope: &Envelope, report: Report) {
+        let Some(envelope) = envelope.notification(&mut self.entropy, hand.now, report) else { return };
+        let Some(message_id) = envelope.message_id.clone() else { return };
+        let sender = Party::User { user, address: envelope.from.clone() };
+        let recipient = match hand.core.target(hand.directory, &envelope.to.to_uri()) {
+            ControlFlow::Continue(Destination::User { account, address, .. }) => Party::User { user: account.user, address },
+            ControlFlow::Continue(Destination::Peer(peer)) => Party::Peer { peer, address: envelope.to.clone() },
+            ControlFlow::Continue(Destination::Node | Destination::Route(_)) | ControlFlow::Break(_) => return,
+        };
+        let request = self.own_request(&envelope, &sender);
+        let expires_at = hand.now + self.config.policy.message_expiry;
+        let post = Post { sender, recipient, envelope, message_id, expires_at, request };
+        if report == Report::Delivery(Delivery::Failed) {
+            self.mourn(hand, post);
+        } else {
+            self.take(hand, post, None);
+        }
+    }
+
+    /// A failure that the service itself knows of needs no claim and no check.
+    fn mourn(&mut self, hand: &mut Hand<'_>, post: Post) {
+        hand.core.step(Function::Participating, Function::Core, || post.label().into());
+        match (&post.recipient, &post.envelope.content) {
+            (Party::Peer { peer, .. }, _) => {
+                if let Some(client) = hand.core.forward(hand.now, *peer, post.request) {
+                    self.flights.insert(client, Flight::Report);
+                }
+            }
+            (Party::User { .. }, Content::Notification(notification)) => {
+                let unit = super::receipts::unit(&post, notification);
+                let key = post.key();
+                self.next_letter += 1;
+                let id = super::LetterId(self.next_letter);
+                self.under_way.insert(key.clone(), id);
+                self.letters.insert(id, super::Letter { key, post, waiters: Vec::new(), phase: super::Phase::Committing });
+                self.commit(Awaited::Letter(id), unit);
+            }
+            (Party::User { .. }, Content::Text(_) | Content::Composing(_) | Content::Other { .. }) => {}
+        }
+    }
+
+    /// A request of the service's own, as a client would have sent it.
+    fn own_request(&mut self, envelope: &Envelope, sender: &Party) -> Request {
+        let mut request = envelope.wrap();
+        let headers = &mut request.headers;
+        headers.remove(&HeaderName::PPreferredService);
+        headers.set(HeaderName::PAssertedService, wasm_core::cpm::feature::PAGER);
+        headers.push(HeaderName::PAssertedIdentity, asserted(sender.address()));
+        headers.put(&MaxForwards(70));
+        if let Some(mut from) = headers.read::<From>() {
+            from.set_tag(&self.entropy.hex::<6>());
+            headers.put(&from);
+        }
+        headers.put(&CallId(Text::from(self.entropy.hex::<12>())));
+        headers.put(&CSeq::new(1, Method::Message));
+        request
+    }
+}
+
+fn asserted(address: &Address) -> Text {
+    Text::from(format!("<{address}>"))
+}
+
+/// The message in the form that every phone understands.
+fn plain_request(request: &Request) -> Option<Request> {
+    let plain = Envelope::unwrap(request).ok()?.wrap_plain()?;
+    let mut request = request.clone();
+    match plain.headers.get(&HeaderName::ContentType) {
+        Some(kind) => request.headers.set(HeaderName::ContentType, kind.clone()),
+        None => drop(request.headers.remove(&HeaderName::ContentType)),
+    }
+    request.body = plain.body;
+    Some(request)
+}

@@ -1,0 +1,123 @@
+//! The originating side: whether a message may be sent, and what the service makes of it before it goes on (R041).
+
+use std::ops::ControlFlow;
+
+use bytes::Bytes;
+use wasm_core::Time;
+use wasm_core::cpm::address::Address;
+use wasm_core::cpm::envelope::Envelope;
+use wasm_core::cpm::feature;
+use wasm_core::wire::cpim::{self, Cpim};
+use wasm_core::wire::sip::{ContentType, HeaderName, MaxForwards, Request, Status};
+
+use super::post::{self, Party, Post};
+use crate::node::{Directory, NodeConfig};
+use crate::sip_core::front_door::Source;
+use crate::sip_core::refusal::Refusal;
+use crate::sip_core::routing::Destination;
+
+/// Reads a message, checks it, and makes it ready to go on.
+pub(super) fn admit(
+    now: Time,
+    config: &NodeConfig,
+    directory: &dyn Directory,
+    source: &Source,
+    destination: Destination,
+    mut request: Request,
+) -> ControlFlow<Refusal, Post> {
+    sized(config, &request)?;
+    single(&request)?;
+    inflate(config, &mut request)?;
+    let mut envelope = match Envelope::unwrap(&request) {
+        Ok(envelope) => envelope,
+        Err(error) => return Refusal::new(error.status()).stop(),
+    };
+    let sender = match source {
+        Source::User { account, identity } => Party::User { user: account.user, address: identity.clone() },
+        Source::Peer { peer, identity: Some(identity) } => Party::Peer { peer: *peer, address: identity.clone() },
+        Source::Peer { identity: None, .. } | Source::Dialog => return Refusal::because(Status::FORBIDDEN, "No Sender").stop(),
+    };
+    honest(&request, source, config, directory)?;
+    let recipient = match destination {
+        Destination::User { account, address, .. } => Party::User { user: account.user, address },
+        Destination::Peer(peer) => match (&sender, Address::from_uri(&request.uri)) {
+            (Party::User { .. }, Some(address)) => Party::Peer { peer, address },
+            (Party::User { .. }, None) => return Refusal::new(Status::ADDRESS_INCOMPLETE).stop(),
+            (Party::Peer { .. }, _) => return Refusal::because(Status::FORBIDDEN, "No Transit").stop(),
+        },
+        Destination::Node | Destination::Route(_) => return Refusal::new(Status::NOT_FOUND).stop(),
+    };
+    envelope.from = sender.address().clone();
+    envelope.to = recipient.address().clone();
+    let message_id = post::complete(now, &config.secret, &mut envelope, &mut request);
+    let longest = now + config.policy.message_expiry;
+    let asked = envelope.expires.map(|seconds| now + std::time::Duration::from_secs(u64::from(seconds)));
+    let hops = request.headers.read::<MaxForwards>().map_or(70, |hops| hops.0.saturating_sub(1));
+    post::strip_hop(&mut request.headers);
+    request.headers.put(&MaxForwards(hops));
+    // The service is asserted by the server, never by the client (R317).
+    request.headers.remove(&HeaderName::PPreferredService);
+    request.headers.set(HeaderName::PAssertedService, feature::PAGER);
+    ControlFlow::Continue(Post {
+        sender,
+        recipient,
+        envelope,
+        message_id,
+        expires_at: asked.map_or(longest, |asked| asked.min(longest)),
+        request,
+    })
+}
+
+fn sized(config: &NodeConfig, request: &Request) -> ControlFlow<Refusal> {
+    if request.body.len() > config.limits.body {
+        return Refusal::new(Status::REQUEST_ENTITY_TOO_LARGE).stop();
+    }
+    ControlFlow::Continue(())
+}
+
+/// A list of recipients needs somebody to explode it, which nobody here does.
+fn single(request: &Request) -> ControlFlow<Refusal> {
+    match request.headers.get(&HeaderName::Require) {
+        Some(required) => Refusal::new(Status::BAD_EXTENSION).with(HeaderName::Unsupported, required.clone()).stop(),
+        None => ControlFlow::Continue(()),
+    }
+}
+
+/// Some clients compress their notifications.
+fn inflate(config: &NodeConfig, request: &mut Request) -> ControlFlow<Refusal> {
+    let Some(encoding) = request.headers.get(&HeaderName::ContentEncoding) else { return ControlFlow::Continue(()) };
+    if !encoding.trim().eq_ignore_ascii_case("deflate") {
+        return Refusal::new(Status::UNSUPPORTED_MEDIA_TYPE).with(HeaderName::AcceptEncoding, "deflate").stop();
+    }
+    let limit = config.limits.body;
+    // With a header as RFC 1950 has it, or bare as many make it.
+    let plain = miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(&request.body, limit)
+        .or_else(|_| miniz_oxide::inflate::decompress_to_vec_with_limit(&request.body, limit));
+    match plain {
+        Ok(plain) => {
+            request.body = Bytes::from(plain);
+            request.headers.remove(&HeaderName::ContentEncoding);
+            ControlFlow::Continue(())
+        }
+        Err(_) => Refusal::because(Status::BAD_REQUEST, "Bad Deflate").stop(),
+    }
+}
+
+/// The From within CPIM is what some clients show: it must not name somebody else.
+fn honest(request: &Request, source: &Source, config: &NodeConfig, directory: &dyn Directory) -> ControlFlow<Refusal> {
+    let in_cpim = request.headers.read::<ContentType>().is_some_and(|kind| kind.is(cpim::MEDIA_TYPE));
+    if !in_cpim {
+        return ControlFlow::Continue(());
+    }
+    let written = Cpim::parse(&request.body).ok().and_then(|cpim| cpim.from).and_then(|from| Address::parse(&from.uri));
+    let Some(written) = written.filter(|address| address.domain() != Some("anonymous.invalid")) else {
+        return ControlFlow::Continue(());
+    };
+    let honest = match source {
+        Source::User { account, .. } => account.owns(&written),
+        Source::Peer { .. } | Source::Dialog => {
+            !written.domain().is_some_and(|domain| config.serves(domain)) && directory.account(&written).is_none()
+        }
+    };
+    if honest { ControlFlow::Continue(()) } else { Refusal::because(Status::FORBIDDEN, "Not Your Address").stop() }
+}
