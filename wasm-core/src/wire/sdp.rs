@@ -3,7 +3,7 @@
 //! A thin layer over `sdp-types`, which keeps every line: bounds on what is read, and typed views of the attributes that MSRP
 //! [RFC4975, RFC6135, RFC6714] and data channels [RFC8864] add. Offer and answer are negotiated elsewhere.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 use bytes::Bytes;
 pub use sdp_types::{Attribute, Connection, Media, Session, Setup};

@@ -2,10 +2,10 @@
 //!
 //! The parts are kept as they were written, escapes included; comparison undoes them.
 
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::borrow::Cow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::Params;
 use super::error::UriError;
