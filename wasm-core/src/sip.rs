@@ -6,4 +6,5 @@ pub mod flow;
 #[cfg(test)]
 mod pair;
 pub mod registration;
+pub mod subscription;
 pub mod transaction;
