@@ -96,6 +96,11 @@ impl<D: Directory> Node<D> {
         self.core.location().len()
     }
 
+    /// Whether somebody has proved to be at the other end of a connection.
+    pub fn signed_in(&self, flow: FlowId) -> bool {
+        self.core.signed_in(flow)
+    }
+
     /// The accounts.
     pub fn directory(&self) -> &D {
         &self.directory

@@ -161,6 +161,11 @@ impl Core {
         self.forks.is_empty() && self.owners.is_empty()
     }
 
+    /// Whether somebody has proved to be at the other end of a connection.
+    pub(crate) fn signed_in(&self, flow: FlowId) -> bool {
+        self.flows.get(flow).is_some_and(|flow| !flow.users().is_empty())
+    }
+
     pub(crate) fn drain(&mut self) {
         self.draining = true;
     }

@@ -78,9 +78,12 @@ pub struct Driver {
     finished: mpsc::UnboundedReceiver<Input>,
     flows: HashMap<FlowId, Flow>,
     dialled: HashMap<(Transport, SocketAddr), Dialled>,
+    /// Connections on which nobody may have signed in yet, in the order of their opening.
+    strangers: VecDeque<(Instant, FlowId)>,
     accounts_version: u64,
     datagram: Box<[u8]>,
     counters: Counters,
+    bindings: metrics::Gauge,
 }
 
 struct Counters {
@@ -105,7 +108,9 @@ impl Driver {
             finished,
             flows: HashMap::new(),
             dialled: HashMap::new(),
+            strangers: VecDeque::new(),
             datagram: vec![0; 65_536].into(),
+            bindings: metrics::gauge!("tandem_bindings"),
             counters: Counters {
                 received: metrics::counter!("tandem_sip_received_total"),
                 sent: metrics::counter!("tandem_sip_sent_total"),
@@ -191,6 +196,10 @@ impl Driver {
             }
             Arrival::Opened { flow, transport, remote, user, dialled, link } => {
                 let hop = dialled.then_some((transport, remote));
+                let trusted = dialled || self.gateway.settings.peers.iter().any(|peer| peer.address.ip() == remote.ip());
+                if user.is_none() && !trusted {
+                    self.strangers.push_back((Instant::now(), flow));
+                }
                 if let Some(hop) = hop
                     && let Some(Dialled::Waiting(waiting)) = self.dialled.insert(hop, Dialled::Open(flow))
                 {
@@ -338,6 +347,16 @@ impl Driver {
         if version != self.accounts_version {
             self.accounts_version = version;
             self.handle(Input::AccountsChanged);
+        }
+        self.bindings.set(self.node.bindings() as f64);
+        let patience = Duration::from_secs(self.gateway.settings.limits.unauthenticated_seconds);
+        while let Some(&(opened, flow)) = self.strangers.front()
+            && opened.elapsed() >= patience
+        {
+            self.strangers.pop_front();
+            if let Some(found) = self.flows.get(&flow).filter(|_| !self.node.signed_in(flow)) {
+                found.link.end(Ending::Unauthenticated);
+            }
         }
     }
 }
