@@ -163,7 +163,7 @@ impl Core {
 
     /// Whether somebody has proved to be at the other end of a connection.
     pub(crate) fn signed_in(&self, flow: FlowId) -> bool {
-        self.flows.get(flow).is_some_and(|flow| !flow.users().is_empty())
+        self.flows.get(flow).is_some_and(flows::Flow::signed_in)
     }
 
     pub(crate) fn drain(&mut self) {

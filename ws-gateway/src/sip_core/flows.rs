@@ -16,6 +16,11 @@ pub(crate) struct Flow {
 }
 
 impl Flow {
+    /// Whether anybody has proved itself here.
+    pub(crate) fn signed_in(&self) -> bool {
+        !self.users.is_empty()
+    }
+
     /// Whether this user need not prove itself again here.
     pub(crate) fn is(&self, user: UserId) -> bool {
         self.users.contains(&user)
