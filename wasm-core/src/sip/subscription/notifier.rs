@@ -83,12 +83,12 @@ impl Notifier {
         tag: &str,
         contact: Contact,
         intervals: Intervals,
-    ) -> Result<(Notifier, Response), Response> {
-        let refusal = |status| Err(tagged(request, status, tag));
+    ) -> Result<(Notifier, Response), Box<Response>> {
+        let refusal = |status| Err(Box::new(tagged(request, status, tag)));
         let Some(event) = request.headers.read::<Event>() else { return refusal(Status::BAD_EVENT) };
         let expires = match intervals.grant(request) {
             Ok(expires) => expires,
-            Err(least) => return Err(tagged(request, Status::INTERVAL_TOO_BRIEF, tag).with(&least)),
+            Err(least) => return Err(Box::new(tagged(request, Status::INTERVAL_TOO_BRIEF, tag).with(&least))),
         };
         let response = tagged(request, Status::OK, tag).with(&contact).with(&Expires(expires));
         let Some(dialog) = Dialog::of_server(request, &response) else { return refusal(Status::BAD_REQUEST) };

@@ -82,7 +82,7 @@ impl Both {
     }
 }
 
-fn accept(now: Time, request: &Request) -> Result<(Notifier, Response), Response> {
+fn accept(now: Time, request: &Request) -> Result<(Notifier, Response), Box<Response>> {
     Notifier::accept(now, request, "server", Contact::new(uri("sip:tandem.test")), INTERVALS)
 }
 
