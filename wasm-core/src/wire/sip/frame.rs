@@ -208,7 +208,6 @@ fn content_length(head: &[u8]) -> Result<usize, ParseErrorKind> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::sip::Status;
 
     const HEAD: &str = "MESSAGE sip:bob@tandem.test SIP/2.0\r\nVia: SIP/2.0/TCP a;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\n\
         To: <sip:b@c>\r\nCall-ID: x\r\nCSeq: 1 MESSAGE\r\n";

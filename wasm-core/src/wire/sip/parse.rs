@@ -155,6 +155,7 @@ fn mended(bytes: &[u8], byte: impl Fn(u8) -> u8) -> Arc<str> {
     String::from_utf8_lossy(&out).into()
 }
 
+#[expect(clippy::large_enum_variant, reason = "it lives only until the message is made")]
 enum Start {
     Request(Method, Uri),
     Response(Status, Text),

@@ -195,7 +195,7 @@ pub(crate) fn split(uri: &str) -> Result<Parts<'_>, UriError> {
             if !digits.bytes().all(is_digit) || !digits.bytes().any(|byte| byte.is_ascii_hexdigit() || matches!(byte, b'*' | b'#')) {
                 return Err(at(number));
             }
-            each_param(params, |_, _| ()).map_err(|bad| at(bad))?;
+            each_param(params, |_, _| ()).map_err(at)?;
             return Ok(Parts::Tel { number, params });
         }
         _ => {
@@ -245,7 +245,7 @@ pub(crate) fn split(uri: &str) -> Result<Parts<'_>, UriError> {
         None => (rest, None),
         Some(question) => (&rest[..question], Some(&rest[question + 1..])),
     };
-    each_param(params, |_, _| ()).map_err(|bad| at(bad))?;
+    each_param(params, |_, _| ()).map_err(at)?;
     if let Some(headers) = headers {
         let run = scan::escaped_run(scan::FIELD, headers);
         if headers.is_empty() || run < headers.len() {
@@ -499,7 +499,7 @@ impl PartialEq for SipUri {
 /// Equality of [RFC3966 §4].
 impl PartialEq for TelUri {
     fn eq(&self, other: &TelUri) -> bool {
-        let within = |one: &Params, two: &Params| one.iter().all(|(name, value)| same_value(two.get(name), value));
+        let within = |one: &Params, two: &Params| one.iter().all(|(name, value)| holds(two, name, value));
         self.digits() == other.digits()
             && self.params.len() == other.params.len()
             && within(&self.params, &other.params)
@@ -510,18 +510,20 @@ impl PartialEq for TelUri {
 /// Whether each parameter of `one` is the same in `two`, or absent there and of no weight.
 fn params_match(one: &Params, two: &Params) -> bool {
     const WEIGHTY: [&str; 6] = ["user", "ttl", "method", "maddr", "transport", "gr"];
-    one.iter().all(|(name, value)| match two.get(name) {
-        None => !WEIGHTY.iter().any(|weighty| name.eq_ignore_ascii_case(weighty)),
-        found => same_value(found, value),
-    })
+    let is_weighty = |name: &str| WEIGHTY.iter().any(|weighty| name.eq_ignore_ascii_case(weighty));
+    one.iter().all(|(name, value)| if two.has(name) { holds(two, name, value) } else { !is_weighty(name) })
 }
 
-fn same_value(found: Option<Option<&Text>>, value: Option<&Text>) -> bool {
-    match (found, value) {
-        (Some(None), None) => true,
-        (Some(Some(one)), Some(two)) => unescape(one).eq_ignore_ascii_case(&unescape(two)),
-        (None, _) | (Some(None), Some(_)) | (Some(Some(_)), None) => false,
-    }
+/// Whether a parameter is there with this value, possibly beside others of its name.
+fn holds(params: &Params, name: &str, value: Option<&Text>) -> bool {
+    params.iter().any(|(key, found)| {
+        key.eq_ignore_ascii_case(name)
+            && match (found, value) {
+                (None, None) => true,
+                (Some(one), Some(two)) => unescape(one).eq_ignore_ascii_case(&unescape(two)),
+                (None, Some(_)) | (Some(_), None) => false,
+            }
+    })
 }
 
 /// The headers of a URI in an order of their own.
