@@ -19,11 +19,13 @@ pub struct Text {
 
 impl Text {
     /// The text as a string slice.
+    #[inline]
     pub fn as_str(&self) -> &str {
         &self.source[self.start as usize..self.end as usize]
     }
 
     /// The part of this text that `part` is, without a copy where `part` lies within it, else as a text of its own.
+    #[inline]
     pub fn slice_of(&self, part: &str) -> Text {
         if part.is_empty() {
             return Text { source: Arc::clone(&self.source), start: self.start, end: self.start };
@@ -75,6 +77,7 @@ impl Default for Text {
 impl Deref for Text {
     type Target = str;
 
+    #[inline]
     fn deref(&self) -> &str {
         self.as_str()
     }

@@ -62,7 +62,7 @@ impl NameAddr {
             std::borrow::Cow::Borrowed(display) => source.slice_of(display),
             std::borrow::Cow::Owned(display) => Text::from(display),
         });
-        let uri = Uri::of(&source.slice_of(text), parts);
+        let uri = Uri::of(source, text, parts);
         Ok(NameAddr { display, uri, params: Params::scan(scan, source)? })
     }
 }

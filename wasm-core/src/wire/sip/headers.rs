@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use smallvec::SmallVec;
-
 use super::error::{HeaderError, HeaderFault};
 use super::{HeaderName, scan};
 use crate::Text;
@@ -18,11 +16,11 @@ pub struct Header {
 }
 
 /// All header lines of a message in their order.
+///
+/// They are one piece of the heap, made in the right size when a message is read: kept in the message itself they cost more in
+/// moving it about than the allocation does.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Headers(SmallVec<[Header; INLINE]>);
-
-/// Lines kept in the message itself; more go to the heap in one piece.
-const INLINE: usize = 4;
+pub struct Headers(Vec<Header>);
 
 /// More elements than this in one header are refused: no route, fork or list of addresses is that long.
 const ELEMENTS: usize = 256;
@@ -58,7 +56,7 @@ impl Headers {
     }
 
     pub(crate) fn with_capacity(lines: usize) -> Self {
-        Headers(SmallVec::with_capacity(lines))
+        Headers(Vec::with_capacity(lines))
     }
 
     /// Adds a line as it was read, without looking for line ends in the value.
@@ -205,7 +203,7 @@ impl Headers {
         self.remove(&name);
         let lines: Vec<Header> =
             values.into_iter().map(|value| Header { name: H::NAME, value: one_line(Text::from(value.to_string())) }).collect();
-        self.0.insert_many(at, lines);
+        self.0.splice(at..at, lines);
     }
 
     /// Takes the first value of a list header out, from whatever else is on its line: a proxy's own Via or Route.

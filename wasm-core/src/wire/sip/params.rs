@@ -11,7 +11,7 @@ use crate::Text;
 
 /// `;name`, `;name=value` and `;name="quoted value"` in their order.
 #[derive(Clone, Debug, Default)]
-pub struct Params(SmallVec<[(Text, Option<Text>); 3]>);
+pub struct Params(SmallVec<[(Text, Option<Text>); 2]>);
 
 impl Params {
     /// No parameters.

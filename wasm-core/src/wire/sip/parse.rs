@@ -89,33 +89,45 @@ struct Head {
 impl Head {
     fn read(data: &[u8], limits: &Limits) -> Head {
         let window = &data[..data.len().min(limits.head)];
-        let (bytes, body_at, mut fault) = match memmem::find(window, b"\r\n\r\n") {
-            Some(end) => (&data[..end + 2], end + 4, None),
-            None if data.len() > limits.head => (window, data.len(), Some(Fault(ParseErrorKind::TooLarge, limits.head))),
-            None => (window, data.len(), Some(Fault(ParseErrorKind::Unterminated, data.len()))),
-        };
         let mut ends = SmallVec::new();
         let mut folded = false;
+        let mut fault: Option<Fault> = None;
+        let mut fail = |kind, at| fault = fault.or(Some(Fault(kind, at)));
+        let mut end_of_head = None;
         let mut returns = 0;
-        for newline in memchr_iter(b'\n', bytes) {
+        let mut start = 0;
+        for newline in memchr_iter(b'\n', window) {
             let end = newline.wrapping_sub(1);
-            if bytes.get(end) != Some(&b'\r') {
+            if window.get(end) != Some(&b'\r') {
                 // A bare line feed ends no line, but no reading of it is safe.
-                fault = fault.or(Some(Fault(ParseErrorKind::HeaderLine, newline)));
+                fail(ParseErrorKind::HeaderLine, newline);
                 continue;
             }
+            if end == start {
+                end_of_head = Some(end);
+                break;
+            }
             returns += 1;
-            if matches!(bytes.get(newline + 1), Some(b' ' | b'\t')) {
+            start = newline + 1;
+            if matches!(window.get(start), Some(b' ' | b'\t')) {
                 folded = true;
             } else if ends.len() <= limits.headers {
                 ends.push(end as u32);
             } else {
-                fault = fault.or(Some(Fault(ParseErrorKind::TooLarge, newline)));
+                fail(ParseErrorKind::TooLarge, newline);
             }
         }
+        let (bytes, body_at) = match end_of_head {
+            Some(end) => (&window[..end], end + 2),
+            None => {
+                let too_large = data.len() > limits.head;
+                fail(if too_large { ParseErrorKind::TooLarge } else { ParseErrorKind::Unterminated }, window.len());
+                (window, data.len())
+            }
+        };
         if memchr_iter(b'\r', bytes).count() != returns {
             let bare = memchr_iter(b'\r', bytes).find(|at| bytes.get(at + 1) != Some(&b'\n')).unwrap_or_default();
-            fault = fault.or(Some(Fault(ParseErrorKind::HeaderLine, bare)));
+            fail(ParseErrorKind::HeaderLine, bare);
         }
         let text = match std::str::from_utf8(bytes) {
             Ok(text) if !folded => Arc::from(text),
@@ -190,9 +202,7 @@ fn start_line(head: &Head, limits: &Limits) -> Result<Start, Fault> {
         uri::Parts::Other if !target.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("urn:")) => {
             Err(Fault(ParseErrorKind::Scheme, head.offset(target)))
         }
-        uri::Parts::Sip(_) | uri::Parts::Tel { .. } | uri::Parts::Other => {
-            Ok(Start::Request(method, Uri::of(&head.text.slice_of(target), parts)))
-        }
+        uri::Parts::Sip(_) | uri::Parts::Tel { .. } | uri::Parts::Other => Ok(Start::Request(method, Uri::of(&head.text, target, parts))),
     }
 }
 
@@ -232,7 +242,8 @@ fn header_lines(head: &Head, limits: &Limits) -> Lines {
     for line in head.lines().skip(1) {
         let length = line.bytes().take_while(|&byte| scan::is(TOKEN, byte)).count();
         let (name, rest) = line.split_at(length);
-        let Some(value) = rest.trim_start_matches([' ', '\t']).strip_prefix(':').filter(|_| length > 0) else {
+        let colon = if rest.starts_with(':') { rest } else { scan::trim(rest) };
+        let Some(value) = colon.strip_prefix(':').filter(|_| length > 0) else {
             fail(HeaderLine, rest);
             continue;
         };
@@ -240,7 +251,7 @@ fn header_lines(head: &Head, limits: &Limits) -> Lines {
             fail(TooLarge, line);
             continue;
         }
-        let value = value.trim_matches([' ', '\t']);
+        let value = scan::trim(value);
         match HeaderName::known(name) {
             Some(HeaderName::ContentLength) if content_length.is_some() => fail(Duplicate("Content-Length"), line),
             Some(HeaderName::ContentLength) => match scan::number(value).and_then(|length| usize::try_from(length).ok()) {

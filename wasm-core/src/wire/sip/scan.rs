@@ -85,6 +85,15 @@ pub(crate) fn escaped_run(class: u8, text: &str) -> usize {
     at
 }
 
+/// `text` without the white space around it.
+pub(crate) fn trim(text: &str) -> &str {
+    let is_space = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let bytes = text.as_bytes();
+    let start = bytes.iter().take_while(|byte| is_space(byte)).count();
+    let end = bytes.len() - bytes[start..].iter().rev().take_while(|byte| is_space(byte)).count();
+    text.get(start..end).unwrap_or_default()
+}
+
 /// A number of decimal digits alone, or nothing when it does not fit.
 pub(crate) fn number(text: &str) -> Option<u64> {
     if text.is_empty() {
@@ -250,7 +259,7 @@ pub(crate) fn elements(value: &str) -> impl Iterator<Item = &str> {
             let end = element_end(rest.as_bytes());
             let (element, after) = rest.split_at(end);
             rest = after.get(1..).unwrap_or_default();
-            let element = element.trim_matches([' ', '\t']);
+            let element = trim(element);
             if !element.is_empty() {
                 return Some(element);
             }

@@ -290,10 +290,11 @@ fn params(source: &Text, text: &str) -> Params {
 impl Uri {
     /// Reads a URI; its parts are slices of the text.
     pub fn parse(text: &Text) -> Result<Uri, UriError> {
-        Ok(Uri::of(text, split(text)?))
+        Ok(Uri::of(text, text, split(text)?))
     }
 
-    pub(crate) fn of(source: &Text, parts: Parts<'_>) -> Uri {
+    /// The URI that `text`, a part of `source`, was taken apart into.
+    pub(crate) fn of(source: &Text, text: &str, parts: Parts<'_>) -> Uri {
         match parts {
             Parts::Sip(parts) => Uri::Sip(SipUri {
                 secure: parts.secure,
@@ -304,8 +305,8 @@ impl Uri {
                 params: params(source, parts.params),
                 headers: parts.headers.map(|headers| source.slice_of(headers)),
             }),
-            Parts::Tel { number, params: text } => Uri::Tel(TelUri { number: source.slice_of(number), params: params(source, text) }),
-            Parts::Other => Uri::Other(source.clone()),
+            Parts::Tel { number, params: list } => Uri::Tel(TelUri { number: source.slice_of(number), params: params(source, list) }),
+            Parts::Other => Uri::Other(source.slice_of(text)),
         }
     }
 
