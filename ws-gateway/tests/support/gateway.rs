@@ -67,6 +67,21 @@ impl Gateway {
         self.child = Some(child);
     }
 
+    /// The folder of its data.
+    #[allow(dead_code, reason = "not every test looks into it")]
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    /// Asks the process to end, and waits until it has.
+    #[allow(dead_code, reason = "most tests kill it")]
+    pub fn stop(&mut self) -> std::process::ExitStatus {
+        let mut child = self.child.take().expect("a running gateway");
+        let asked = Command::new("kill").arg(child.id().to_string()).status().expect("kill runs");
+        assert!(asked.success());
+        child.wait().expect("the process ends")
+    }
+
     /// Ends the process as a crash does.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
@@ -83,6 +98,6 @@ impl Drop for Gateway {
 }
 
 /// The finished binary where one is named, else the one that cargo built for the tests.
-fn binary() -> PathBuf {
+pub fn binary() -> PathBuf {
     std::env::var_os("TANDEM_GATEWAY").map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_ws-gateway")), PathBuf::from)
 }
