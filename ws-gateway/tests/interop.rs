@@ -48,12 +48,16 @@ fn sipp_sends_a_thousand_messages_each_way() {
 fn baresip_registers_sends_and_gets_messages() {
     let gateway = Gateway::start(&[]);
     let sip = gateway.address("sip");
-    let mut alice = Baresip::start("alice", ALICE, sip);
+    let mut alice = Baresip::start("alice", ALICE, "bob", sip);
     alice.registered();
-    let mut bob = Baresip::start("bob", BOB, sip);
+    let mut bob = Baresip::start("bob", BOB, "alice", sip);
     bob.registered();
-    alice.command("message", "sip:bob@tandem.test Hello from one phone to another");
-    bob.event("the message", |event| event.to_string().contains("Hello from one phone to another"));
-    bob.command("message", "sip:alice@tandem.test And back");
-    alice.event("the answer", |event| event.to_string().contains("And back"));
+    alice.writes("Hello from one phone to another");
+    bob.traces("Hello from one phone to another", 1);
+    // It refuses CPIM, is given plain text, and takes that; the sender hears of the delivery by the 200.
+    bob.traces("SIP/2.0 415", 1);
+    bob.writes("And back");
+    alice.traces("And back", 1);
+    // Registration and message, each answered after its challenge.
+    bob.traces("SIP/2.0 200", 3);
 }

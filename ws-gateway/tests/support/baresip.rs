@@ -1,75 +1,83 @@
-//! baresip, driven over its control socket: netstrings of JSON, as its `ctrl_tcp` module speaks them.
+//! baresip, driven over its control socket (netstrings of JSON, its `ctrl_tcp` module) and watched by its SIP trace.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A baresip with one account.
+/// A baresip with one account and one contact.
 #[derive(Debug)]
 pub struct Baresip {
     child: Child,
     control: TcpStream,
     received: Vec<u8>,
+    trace: Arc<Mutex<String>>,
     _folder: tempfile::TempDir,
 }
 
 impl Baresip {
-    /// Starts it as `user`, registering through `proxy` over UDP.
-    pub fn start(user: &str, password: &str, proxy: SocketAddr) -> Baresip {
+    /// Starts it as `user`, who knows `contact`, registering through `proxy` over UDP.
+    pub fn start(user: &str, password: &str, contact: &str, proxy: SocketAddr) -> Baresip {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (listen, control) = (free_port(), free_port());
         let config = format!(
             "poll_method epoll\nsip_listen 127.0.0.1:{listen}\nmodule_path /usr/lib/baresip/modules\nmodule g711.so\nmodule uuid.so\n\
-             module_app account.so\nmodule_app menu.so\nmodule ctrl_tcp.so\nctrl_tcp_listen 127.0.0.1:{control}\n"
+             module_app account.so\nmodule_app contact.so\nmodule_app menu.so\nmodule ctrl_tcp.so\nctrl_tcp_listen 127.0.0.1:{control}\n"
         );
         let account =
             format!("<sip:{user}@tandem.test>;auth_user={user};auth_pass={password};outbound=\"sip:{proxy};transport=udp\";regint=600\n");
-        for (name, text) in [("config", config), ("accounts", account), ("contacts", String::new())] {
+        let contact = format!("\"{contact}\" <sip:{contact}@tandem.test>\n");
+        for (name, text) in [("config", config), ("accounts", account), ("contacts", contact)] {
             std::fs::write(folder.path().join(name), text).expect("a file of settings");
         }
         let mut command = Command::new("baresip");
-        command.arg("-4").arg("-f").arg(folder.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let child = command.spawn().expect("baresip starts");
-        let begin = Instant::now();
-        let control = loop {
-            match TcpStream::connect(("127.0.0.1", control)) {
-                Ok(stream) => break stream,
-                Err(error) if begin.elapsed() > PATIENCE => panic!("baresip opens no control socket: {error}"),
-                Err(_) => std::thread::yield_now(),
+        command.args(["-4", "-s", "-f"]).arg(folder.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("baresip starts");
+        let trace = Arc::new(Mutex::new(String::new()));
+        let (output, copy) = (BufReader::new(child.stdout.take().expect("its output")), Arc::clone(&trace));
+        std::thread::spawn(move || {
+            for line in output.split(b'\n').map_while(Result::ok) {
+                let mut trace = copy.lock().expect("the trace");
+                trace.push_str(&String::from_utf8_lossy(&line));
+                trace.push('\n');
             }
-        };
+        });
+        let control = eventually("a control socket", || TcpStream::connect(("127.0.0.1", control)).ok());
         control.set_read_timeout(Some(PATIENCE)).expect("a read limit");
-        Baresip { child, control, received: Vec::new(), _folder: folder }
+        Baresip { child, control, received: Vec::new(), trace, _folder: folder }
     }
 
-    /// Gives a command, such as `message` with `sip:bob@tandem.test Hello`.
-    pub fn command(&mut self, command: &str, params: &str) {
+    /// Gives a command and returns what it answers.
+    pub fn command(&mut self, command: &str, params: &str) -> String {
         let text = json!({ "command": command, "params": params, "token": "test" }).to_string();
         write!(self.control, "{}:{text},", text.len()).expect("the control socket takes a command");
-    }
-
-    /// Waits for an event that `wanted` accepts.
-    pub fn event(&mut self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        let begin = Instant::now();
-        let mut seen = Vec::new();
-        while begin.elapsed() < PATIENCE {
-            match self.next() {
-                Some(value) if wanted(&value) => return value,
-                Some(value) => seen.push(value.to_string()),
-                None => break,
+        loop {
+            let said = self.next().expect("baresip answers its control socket");
+            if said["response"] == true {
+                return said["data"].as_str().unwrap_or_default().to_owned();
             }
         }
-        panic!("baresip does not say '{what}'; it said: {}", seen.join("\n"));
     }
 
     /// Waits until the account is registered.
     pub fn registered(&mut self) {
-        self.event("registered", |event| event["type"] == "REGISTER_OK");
+        eventually("a registration", || self.command("reginfo", "").contains("OK").then_some(()));
+    }
+
+    /// Writes to the contact.
+    pub fn writes(&mut self, text: &str) {
+        self.command("contact_next", "");
+        self.command("message", text);
+    }
+
+    /// Waits until a text stands in its SIP trace `times` times.
+    pub fn traces(&self, text: &str, times: usize) {
+        eventually(text, || (self.trace.lock().expect("the trace").matches(text).count() >= times).then_some(()));
     }
 
     fn next(&mut self) -> Option<Value> {
@@ -96,6 +104,18 @@ impl Drop for Baresip {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// Asks again and again until there is an answer.
+fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let begin = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(begin.elapsed() < PATIENCE, "baresip gives no sign of: {what}");
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 

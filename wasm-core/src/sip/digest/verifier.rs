@@ -3,6 +3,7 @@
 //! Whoever gives a wrong password and whoever does not exist get the same verdict after the same work. That an answer is stale is only
 //! said to those who proved to know the secret [RFC7616 §3.3].
 
+use core::net::IpAddr;
 use std::time::Duration;
 
 use super::hash::{Algorithm, Count, Ha1, response, same};
@@ -122,13 +123,17 @@ impl Answer {
 }
 
 /// Whether credentials for `uri` may be used for a request to `target`: the same user and host. Parameters may differ, since clients
-/// leave them out of one or the other.
+/// leave them out of one or the other. Some (sipp) name no target but the IP address that they send to; that is a URI without a user.
 fn is_about(uri: &str, target: &Uri) -> bool {
     let text = Text::from(uri);
     if text == *target.to_string() {
         return true;
     }
-    Uri::parse(&text).is_ok_and(|uri| uri.user() == target.user() && uri.host().is_some() && uri.host() == target.host())
+    Uri::parse(&text).is_ok_and(|uri| {
+        let Some(host) = uri.host() else { return false };
+        let is_literal = host.as_str().trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+        uri.user() == target.user() && Some(host) == target.host() || uri.user().is_none() && is_literal
+    })
 }
 
 #[cfg(test)]
