@@ -1,0 +1,14 @@
+//! World tests: users with several devices, real nodes, a real store and a network with delay, on one thread under a virtual clock.
+//!
+//! Each test is a story. The golden files under `ladders/` are the stories' call flows, compared step by step with the flows of the
+//! system description's appendix C.
+
+mod calls;
+mod deferred;
+mod hostile;
+mod ladder;
+mod messages;
+mod notifications;
+mod phone;
+mod registration;
+mod world;

@@ -1,0 +1,187 @@
+//! Stories of registration: C.1.
+
+use std::time::Duration;
+
+use wasm_core::wire::sip::{Contact, HeaderName, Method, PAssociatedUri, ServiceRoute};
+use wasm_core::wire::xml::reginfo::{ContactEvent, ContactState, RegistrationState};
+
+use crate::ladder::Flow;
+use crate::world::World;
+
+/// R158, R008, R013, R014, R028-R030: a client registers, the Participating Function hears of it, subscribes and is notified.
+#[test]
+fn a_client_registers() {
+    let mut w = World::new(&["tandem.test"]);
+    let alice = w.user("sip:alice@tandem.test", &[]);
+    let a = w.device("a", &alice);
+    w.act(a, |phone, now| phone.register(now, 600));
+    w.settle();
+    w.ladder(&Flow {
+        file: "r158_c_1_1_client_registering",
+        title: "C.1.1 CPM Client Registering (R158). Step 1 is challenged, and repeated with credentials.",
+        parties: &[("a", "Client A"), ("Core A", "Core A"), ("PF A", "PF A")],
+        steps: &[
+            (1, "Client A -> Core A: REGISTER"),
+            (2, "Core A -> Client A: 200"),
+            (3, "Core A -> PF A: REGISTER (third party)"),
+            (4, "PF A -> Core A: 200"),
+            (5, "PF A -> Core A: SUBSCRIBE (Event: reg)"),
+            (6, "Core A -> PF A: 200"),
+            (7, "Core A -> PF A: NOTIFY (Event: reg)"),
+            (8, "PF A -> Core A: 200"),
+        ],
+        any_order: false,
+    });
+    // The second registration finds the subscription in place.
+    w.forget();
+    w.act(a, |phone, now| phone.register(now, 600));
+    w.settle();
+    assert_eq!(w.arrows().len(), 2, "{:?}", w.arrows());
+}
+
+/// R159: a client watches its user's registrations and sees a second device come and go.
+#[test]
+fn a_client_sees_a_second_device() {
+    let mut w = World::new(&["tandem.test"]);
+    let alice = w.user("sip:alice@tandem.test", &[]);
+    let (a1, a2) = (w.device("a1", &alice), w.device("a2", &alice));
+    w.online(&[a1]);
+    w.act(a1, |phone, now| phone.watch(now, 3600));
+    w.settle();
+    w.advance(Duration::from_secs(60));
+    w.act(a2, |phone, now| phone.register(now, 600));
+    w.settle();
+    w.ladder(&Flow {
+        file: "r159_c_1_2_1_continuous_update",
+        title: "C.1.2.1 One Time Information or Continuous Update on Registered CPM Clients (R159). Step 5 is challenged, and repeated with credentials.",
+        parties: &[("a1", "Client A1"), ("a2", "Client A2"), ("Core A", "Core A")],
+        steps: &[
+            (1, "Client A1 -> Core A: SUBSCRIBE (Event: reg)"),
+            (2, "Core A -> Client A1: 200"),
+            (3, "Core A -> Client A1: NOTIFY (Event: reg)"),
+            (4, "Client A1 -> Core A: 200"),
+            (5, "Client A2 -> Core A: REGISTER"),
+            (6, "Core A -> Client A2: 200"),
+            (7, "Core A -> Client A1: NOTIFY (Event: reg)"),
+            (8, "Client A1 -> Core A: 200"),
+        ],
+        any_order: false,
+    });
+    let contacts = |w: &World, nth: usize| w.see(a1).notices[nth].registrations[0].contacts.len();
+    assert_eq!((contacts(&w, 0), contacts(&w, 1)), (1, 2));
+    w.disconnect(a2);
+    w.settle();
+    let last = &w.see(a1).notices[2].registrations[0];
+    assert_eq!(last.state, RegistrationState::Active);
+    let ended: Vec<_> = last.contacts.iter().filter(|contact| contact.state == ContactState::Terminated).collect();
+    assert_eq!(ended.len(), 1);
+    assert_eq!(ended[0].event, ContactEvent::Deactivated);
+    let versions: Vec<u32> = w.see(a1).notices.iter().map(|notice| notice.version).collect();
+    assert_eq!(versions, [0, 1, 2]);
+}
+
+/// R160, R010: a re-registration is answered with all devices of the user.
+#[test]
+fn a_re_registration_lists_all_devices() {
+    let mut w = World::new(&["tandem.test"]);
+    let alice = w.user("sip:alice@tandem.test", &["tel:+15550100"]);
+    let (a1, a2) = (w.device("a1", &alice), w.phone("a2", &alice));
+    w.online(&[a1, a2]);
+    w.advance(Duration::from_secs(100));
+    w.act(a1, |phone, now| phone.register(now, 600));
+    w.settle();
+    w.ladder(&Flow {
+        file: "r160_c_1_2_2_one_time_information",
+        title: "C.1.2.2 One time information on registered CPM Clients (R160)",
+        parties: &[("a1", "Client A1"), ("Core A", "Core A"), ("PF A", "PF A")],
+        steps: &[(1, "Client A1 -> Core A: REGISTER"), (2, "Core A -> Client A1: 200")],
+        any_order: false,
+    });
+    let response = w.see(a1).ended.last().unwrap().response.clone().unwrap();
+    let contacts = response.headers.list::<Contact>().unwrap();
+    let left: Vec<Option<u32>> = contacts.iter().map(Contact::expires).collect();
+    assert_eq!(left, [Some(600), Some(499)]);
+    let instances: Vec<&str> = contacts.iter().filter_map(Contact::instance).collect();
+    assert_eq!(instances, [w.see(a1).instance.as_str(), w.see(a2).instance.as_str()]);
+    // R012: the implicitly registered addresses, and where requests should go.
+    let associated = response.headers.list::<PAssociatedUri>().unwrap();
+    assert_eq!(associated.iter().map(|uri| uri.uri.to_string()).collect::<Vec<_>>(), ["sip:alice@tandem.test", "tel:+15550100"]);
+    assert!(response.headers.read::<ServiceRoute>().is_some());
+    assert!(response.headers.get(&HeaderName::Contact).is_some_and(|contact| contact.contains("pub-gruu")));
+}
+
+/// R008: who does not know the password learns nothing and gets in nowhere.
+#[test]
+fn a_wrong_password_and_an_unknown_user_get_the_same_answer() {
+    let mut w = World::new(&["tandem.test"]);
+    let alice = w.user("sip:alice@tandem.test", &[]);
+    let nobody = wasm_core::cpm::address::Address::parse("sip:nobody@tandem.test").unwrap();
+    let stranger = w.phone("stranger", &nobody);
+    let thief = w.phone("thief", &alice);
+    w.change(thief, |phone| *phone = crate::phone::Phone::new("thief", &alice, "wrong", 77, Some("10.1.1.2:5060".parse().unwrap())));
+    for device in [stranger, thief] {
+        w.act(device, |phone, now| phone.register(now, 600));
+        w.settle();
+        assert_eq!(w.see(device).outcomes(&Method::Register), [401]);
+    }
+    assert_eq!(w.bindings(0), 0);
+}
+
+/// R011, R002, R003: a binding lives until it is ended or not renewed; one on a connection no longer than the connection.
+#[test]
+fn bindings_end() {
+    let mut w = World::new(&["tandem.test"]);
+    let alice = w.user("sip:alice@tandem.test", &[]);
+    let (a1, a2, a3) = (w.device("a1", &alice), w.phone("a2", &alice), w.phone("a3", &alice));
+    w.online(&[a1, a2, a3]);
+    assert_eq!(w.bindings(0), 3);
+    w.act(a2, |phone, now| phone.register(now, 0));
+    w.settle();
+    assert_eq!(w.bindings(0), 2);
+    w.disconnect(a1);
+    assert_eq!(w.bindings(0), 1);
+    w.advance(Duration::from_secs(601));
+    assert_eq!(w.bindings(0), 0);
+    // Too short a time is refused.
+    w.act(a2, |phone, now| phone.register(now, 5));
+    w.settle();
+    assert_eq!(w.see(a2).outcomes(&Method::Register).last(), Some(&423));
+}
+
+/// R011: the binding of a phone on UDP outlives the node.
+#[test]
+fn a_phone_stays_registered_over_a_restart() {
+    let mut w = World::new(&["tandem.test"]);
+    let (alice, bob) = (w.user("sip:alice@tandem.test", &[]), w.user("sip:bob@tandem.test", &[]));
+    let (a, b) = (w.device("a", &alice), w.phone("b", &bob));
+    w.online(&[a, b]);
+    w.restart(0);
+    w.settle();
+    assert_eq!(w.bindings(0), 1);
+    w.connect(a);
+    w.online(&[a]);
+    w.act(a, |phone, now| phone.write(now, &bob, "still there?"));
+    w.settle();
+    assert_eq!(w.see(b).texts(), ["still there?"]);
+    assert_eq!(w.see(a).outcomes(&Method::Message), [200]);
+}
+
+/// R008: whom the session's cookie signs in need not prove itself again.
+#[test]
+fn a_session_is_not_challenged() {
+    let mut w = World::new(&["tandem.test"]);
+    let (alice, bob) = (w.user("sip:alice@tandem.test", &[]), w.user("sip:bob@tandem.test", &[]));
+    let a = w.device("a", &alice);
+    let user = w.user_id(&alice);
+    w.connect_as(a, Some(user));
+    w.act(a, |phone, now| phone.register(now, 600));
+    w.settle();
+    let client: Vec<&str> = w.arrows().iter().filter(|arrow| arrow.to == "a").map(|arrow| arrow.what.as_str()).collect();
+    assert_eq!(client, ["200"]);
+    // In nobody else's name, though.
+    let b = w.device("b", &bob);
+    w.connect_as(b, Some(user));
+    w.act(b, |phone, now| phone.register(now, 600));
+    w.settle();
+    assert!(w.arrows().iter().any(|arrow| arrow.to == "b" && arrow.what == "401"));
+}

@@ -1,0 +1,502 @@
+//! The world: sites (a node with its store), phones, the wires between them, and a clock that moves only when told.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::net::SocketAddr;
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use wasm_core::cpm::address::Address;
+use wasm_core::cpm::envelope::{Content, Envelope};
+use wasm_core::sip::digest::Ha1;
+use wasm_core::wire::imdn::{Delivery, Display, Report};
+use wasm_core::wire::sip::{ContentType, Limits, Message, Method};
+use wasm_core::{Entropy, Text, Time};
+use ws_gateway::node::{Directory, FlowId, Function, Hop, Input, Loaded, Node, NodeConfig, Output, Peer, Query, Transport};
+use ws_gateway::store::{Account, Entry, NewAccount, Secret, Sqlite, Store, UserId, Write};
+
+use crate::ladder::{self, Arrow, Flow};
+use crate::phone::Phone;
+
+/// How long a message is on a wire, and how long the disk takes.
+const WIRE: Duration = Duration::from_millis(10);
+const DISK: Duration = Duration::from_millis(4);
+
+/// A phone of the world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Device(usize);
+
+/// How a phone is attached.
+#[derive(Clone, Copy, Debug)]
+enum Link {
+    Udp { addr: SocketAddr },
+    Flow { open: Option<FlowId> },
+}
+
+struct Attached {
+    phone: Phone,
+    site: usize,
+    link: Link,
+    /// What is sent to or by a device that is unplugged is lost.
+    plugged: bool,
+}
+
+/// The accounts of a site, shared with its node.
+#[derive(Clone, Default, Debug)]
+pub struct Accounts(Arc<RwLock<HashMap<Address, Arc<Account>>>>);
+
+impl Directory for Accounts {
+    fn account(&self, address: &Address) -> Option<Arc<Account>> {
+        self.0.read().unwrap().get(address).cloned()
+    }
+
+    fn user(&self, user: UserId) -> Option<Arc<Account>> {
+        self.0.read().unwrap().values().find(|account| account.user == user).cloned()
+    }
+}
+
+struct Site {
+    letter: char,
+    node: Node<Accounts>,
+    config: NodeConfig,
+    accounts: Accounts,
+    store: Sqlite,
+    addr: SocketAddr,
+    next_flow: u64,
+    /// Whether the disk answers.
+    disk: bool,
+}
+
+#[derive(Debug)]
+enum Parcel {
+    ToSite { site: usize, input: Input },
+    ToPhone { device: usize, bytes: Bytes, flow: Option<FlowId> },
+}
+
+pub struct World {
+    pub now: Time,
+    sites: Vec<Site>,
+    phones: Vec<Attached>,
+    wires: BinaryHeap<Reverse<(Time, u64)>>,
+    parcels: HashMap<u64, Parcel>,
+    sent: u64,
+    arrows: Vec<Arrow>,
+    pub changes: Vec<(UserId, u64)>,
+}
+
+impl World {
+    /// A site for each domain, each the others' peer.
+    pub fn new(domains: &[&str]) -> World {
+        World::with(domains, |_| {})
+    }
+
+    /// The same with other settings.
+    pub fn with(domains: &[&str], settings: impl Fn(&mut NodeConfig)) -> World {
+        let addr = |index: usize| SocketAddr::from(([10, 0, index as u8, 1], 5060));
+        let sites = domains.iter().enumerate().map(|(index, domain)| {
+            let mut config = NodeConfig::new(domain, &addr(index).ip().to_string(), [index as u8 + 1; 32]);
+            config.steps = true;
+            config.peers = domains
+                .iter()
+                .enumerate()
+                .filter(|(other, _)| *other != index)
+                .map(|(other, domain)| Peer { domain: Text::from(*domain), transport: Transport::Udp, addr: addr(other), any_port: false })
+                .collect();
+            settings(&mut config);
+            let accounts = Accounts::default();
+            let node = Node::new(config.clone(), accounts.clone(), Entropy::new([index as u8 + 100; 32]));
+            Site {
+                letter: (b'A' + index as u8) as char,
+                node,
+                config,
+                accounts,
+                store: Sqlite::in_memory().unwrap(),
+                addr: addr(index),
+                next_flow: 0,
+                disk: true,
+            }
+        });
+        let mut world = World {
+            now: Time(1_800_000_000_000),
+            sites: sites.collect(),
+            phones: Vec::new(),
+            wires: BinaryHeap::new(),
+            parcels: HashMap::new(),
+            sent: 0,
+            arrows: Vec::new(),
+            changes: Vec::new(),
+        };
+        for site in 0..world.sites.len() {
+            world.handle(site, Input::Restored { bindings: Vec::new(), waiting: Some(Vec::new()) });
+        }
+        world
+    }
+
+    // Setting up.
+
+    /// A user of a site, with further addresses.
+    pub fn user(&mut self, address: &str, more: &[&str]) -> Address {
+        let address = Address::parse(address).unwrap();
+        let domain = address.domain().unwrap().to_owned();
+        let site = self.sites.iter_mut().find(|site| site.config.domains[0] == *domain).expect("a site for the domain");
+        let mut addresses = vec![address.clone()];
+        addresses.extend(more.iter().map(|more| Address::parse(more).unwrap()));
+        let secret = Secret {
+            username: Text::from(address.user()),
+            realm: Text::from(domain.as_str()),
+            ha1: Ha1::new(address.user(), &domain, &password(&address)),
+        };
+        let account = NewAccount { addresses, display_name: Text::from(address.user()), secrets: vec![secret] };
+        site.store.commit(vec![Write::AddAccount(account).into()]).remove(0).unwrap();
+        let accounts = site.store.accounts().unwrap();
+        let all = accounts.into_iter().map(Arc::new);
+        *site.accounts.0.write().unwrap() =
+            all.flat_map(|account| account.addresses.clone().into_iter().map(move |address| (address, account.clone()))).collect();
+        address
+    }
+
+    /// A device of a user on a WebSocket, connected.
+    pub fn device(&mut self, name: &'static str, address: &Address) -> Device {
+        let device = self.attach(name, address, None);
+        self.connect(device);
+        device
+    }
+
+    /// A phone of a user on UDP.
+    pub fn phone(&mut self, name: &'static str, address: &Address) -> Device {
+        let addr = SocketAddr::from(([10, 1, self.phones.len() as u8, 2], 5060));
+        self.attach(name, address, Some(addr))
+    }
+
+    fn attach(&mut self, name: &'static str, address: &Address, udp: Option<SocketAddr>) -> Device {
+        let index = self.phones.len();
+        let phone = Phone::new(name, address, &password(address), index as u8 + 1, udp);
+        let site = self.sites.iter().position(|site| Some(site.config.domains[0].as_str()) == address.domain()).unwrap();
+        let link = udp.map_or(Link::Flow { open: None }, |addr| Link::Udp { addr });
+        self.phones.push(Attached { phone, site, link, plugged: true });
+        Device(index)
+    }
+
+    /// Opens the device's connection, not signed in by anything.
+    pub fn connect(&mut self, device: Device) {
+        self.connect_as(device, None);
+    }
+
+    /// Opens the device's connection, signed in by a session's cookie.
+    pub fn connect_as(&mut self, device: Device, user: Option<UserId>) {
+        let attached = &mut self.phones[device.0];
+        let site = &mut self.sites[attached.site];
+        site.next_flow += 1;
+        let flow = FlowId(site.next_flow);
+        attached.link = Link::Flow { open: Some(flow) };
+        attached.plugged = true;
+        let remote = SocketAddr::from(([10, 2, device.0 as u8, 2], 40_000 + site.next_flow as u16));
+        let site = attached.site;
+        self.handle(site, Input::Opened { flow, transport: Transport::Ws, remote, user });
+    }
+
+    /// Closes the device's connection; both ends notice.
+    pub fn disconnect(&mut self, device: Device) {
+        let now = self.now;
+        let attached = &mut self.phones[device.0];
+        attached.phone.cut(now);
+        if let Link::Flow { open } = &mut attached.link
+            && let Some(flow) = open.take()
+        {
+            let site = attached.site;
+            self.handle(site, Input::Closed { flow });
+        }
+    }
+
+    /// The device's wire is cut, and nobody notices.
+    pub fn unplug(&mut self, device: Device) {
+        self.phones[device.0].plugged = false;
+    }
+
+    pub fn plug(&mut self, device: Device) {
+        self.phones[device.0].plugged = true;
+    }
+
+    /// The disk of a site stops answering, or answers again.
+    pub fn disk(&mut self, site: usize, works: bool) {
+        self.sites[site].disk = works;
+    }
+
+    /// The node of a site is killed and started anew on the same store. Connections break.
+    pub fn restart(&mut self, site: usize) {
+        let lost: Vec<Device> = (0..self.phones.len()).filter(|&index| self.phones[index].site == site).map(Device).collect();
+        let now = self.now;
+        for device in lost {
+            let attached = &mut self.phones[device.0];
+            if let Link::Flow { open } = &mut attached.link {
+                *open = None;
+                attached.phone.cut(now);
+            }
+        }
+        self.parcels.retain(|_, parcel| !matches!(parcel, Parcel::ToSite { site: to, .. } if *to == site));
+        let site_ref = &mut self.sites[site];
+        let seed = [site_ref.next_flow as u8; 32];
+        site_ref.node = Node::new(site_ref.config.clone(), site_ref.accounts.clone(), Entropy::new(seed));
+        let bindings = site_ref.store.all_bindings().unwrap();
+        self.handle(site, Input::Restored { bindings, waiting: None });
+    }
+
+    // Acting.
+
+    /// Lets a phone do something now.
+    pub fn act<T>(&mut self, device: Device, act: impl FnOnce(&mut Phone, Time) -> T) -> T {
+        let now = self.now;
+        let result = act(&mut self.phones[device.0].phone, now);
+        self.post(device.0);
+        result
+    }
+
+    /// Lets phones register one after the other, and forgets the arrows so far.
+    pub fn online(&mut self, devices: &[Device]) {
+        for &device in devices {
+            self.act(device, |phone, now| phone.register(now, 600));
+            self.settle();
+            assert_eq!(self.see(device).outcomes(&Method::Register).last(), Some(&200), "{} registers", self.see(device).name);
+        }
+        self.forget();
+    }
+
+    pub fn see(&self, device: Device) -> &Phone {
+        &self.phones[device.0].phone
+    }
+
+    pub fn change(&mut self, device: Device, change: impl FnOnce(&mut Phone)) {
+        change(&mut self.phones[device.0].phone);
+    }
+
+    /// The user's box.
+    pub fn history(&self, address: &Address, with: &Address) -> Vec<wasm_core::cpm::history::Object> {
+        let site = self.site_of(address);
+        let user = site.accounts.account(address).unwrap().user;
+        site.store.messages(user, with, None, 1000).unwrap().objects
+    }
+
+    /// What waits for a user.
+    pub fn waiting(&self, address: &Address) -> usize {
+        let site = self.site_of(address);
+        let user = site.accounts.account(address).unwrap().user;
+        site.store.pending(user, None, 1000).unwrap().len()
+    }
+
+    pub fn user_id(&self, address: &Address) -> UserId {
+        self.site_of(address).accounts.account(address).unwrap().user
+    }
+
+    pub fn bindings(&self, site: usize) -> usize {
+        self.sites[site].node.bindings()
+    }
+
+    fn site_of(&self, address: &Address) -> &Site {
+        self.sites.iter().find(|site| site.accounts.account(address).is_some()).unwrap()
+    }
+
+    /// Puts an input to a node, as its edge would.
+    pub fn inject(&mut self, site: usize, input: Input) {
+        self.handle(site, input);
+    }
+
+    // The ladder.
+
+    pub fn forget(&mut self) {
+        self.arrows.clear();
+    }
+
+    pub fn ladder(&self, flow: &Flow) {
+        ladder::check(flow, &self.arrows);
+    }
+
+    pub fn arrows(&self) -> &[Arrow] {
+        &self.arrows
+    }
+
+    // Time.
+
+    /// Lets everything that is on a wire arrive, and what follows from it.
+    pub fn settle(&mut self) {
+        while let Some(&Reverse((at, _))) = self.wires.peek() {
+            self.run_until(at);
+        }
+    }
+
+    /// Lets time pass.
+    pub fn advance(&mut self, span: Duration) {
+        let until = self.now + span;
+        self.run_until(until);
+        self.now = until;
+    }
+
+    fn run_until(&mut self, until: Time) {
+        loop {
+            let wire = self.wires.peek().map(|Reverse((at, _))| *at);
+            let nodes = self.sites.iter().filter_map(|site| site.node.next_timeout());
+            let phones = self.phones.iter().filter_map(|attached| attached.phone.next_timeout());
+            let timer = nodes.chain(phones).min();
+            let Some(next) = wire.into_iter().chain(timer).min().filter(|next| *next <= until) else { return };
+            self.now = self.now.max(next);
+            if wire.is_some_and(|wire| wire <= self.now)
+                && let Some(Reverse((_, number))) = self.wires.pop()
+            {
+                if let Some(parcel) = self.parcels.remove(&number) {
+                    self.arrive(parcel);
+                }
+                continue;
+            }
+            for site in 0..self.sites.len() {
+                if self.sites[site].node.next_timeout().is_some_and(|at| at <= self.now) {
+                    self.handle(site, Input::Timeout);
+                }
+            }
+            for device in 0..self.phones.len() {
+                if self.phones[device].phone.next_timeout().is_some_and(|at| at <= self.now) {
+                    let now = self.now;
+                    self.phones[device].phone.timeout(now);
+                    self.post(device);
+                }
+            }
+        }
+    }
+
+    fn arrive(&mut self, parcel: Parcel) {
+        match parcel {
+            Parcel::ToSite { site, input } => self.handle(site, input),
+            Parcel::ToPhone { device, bytes, flow } => {
+                let attached = &mut self.phones[device];
+                let same = match attached.link {
+                    Link::Udp { .. } => true,
+                    Link::Flow { open } => open == flow,
+                };
+                if attached.plugged && same {
+                    let now = self.now;
+                    attached.phone.receive(now, &bytes);
+                    self.post(device);
+                }
+            }
+        }
+    }
+
+    fn wire(&mut self, delay: Duration, parcel: Parcel) {
+        self.sent += 1;
+        self.wires.push(Reverse((self.now + delay, self.sent)));
+        self.parcels.insert(self.sent, parcel);
+    }
+
+    /// Sends what a phone wants to send.
+    fn post(&mut self, device: usize) {
+        for bytes in self.phones[device].phone.take() {
+            let attached = &self.phones[device];
+            let (site, plugged) = (attached.site, attached.plugged);
+            let (hop, transport) = match attached.link {
+                Link::Udp { addr } => (Hop::Udp(addr), Transport::Udp),
+                Link::Flow { open: Some(flow) } => (Hop::Flow(flow), Transport::Ws),
+                Link::Flow { open: None } => continue,
+            };
+            let message = Message::parse(&bytes, &Limits::default()).expect("phones send sound messages");
+            self.arrows.push(Arrow {
+                from: self.phones[device].phone.name.to_owned(),
+                to: format!("Core {}", self.sites[site].letter),
+                what: label(&message),
+            });
+            if plugged {
+                self.wire(WIRE, Parcel::ToSite { site, input: Input::Received { hop, transport, message } });
+            }
+        }
+    }
+
+    fn handle(&mut self, site: usize, input: Input) {
+        self.sites[site].node.handle(self.now, input);
+        while let Some(output) = self.sites[site].node.poll() {
+            self.perform(site, output);
+        }
+    }
+
+    fn perform(&mut self, site: usize, output: Output) {
+        let core = format!("Core {}", self.sites[site].letter);
+        let function = |function| match function {
+            Function::Core => core.clone(),
+            Function::Participating => core.replace("Core", "PF"),
+        };
+        match output {
+            Output::Send { hop, message } => self.send(site, &core, &hop, message),
+            Output::Commit { ticket, unit } => {
+                if self.sites[site].disk {
+                    let result = self.sites[site].store.commit(vec![unit]).remove(0);
+                    self.wire(DISK, Parcel::ToSite { site, input: Input::Stored { ticket, result } });
+                }
+            }
+            Output::Load { ticket, query } => {
+                let store = &self.sites[site].store;
+                let result = match query {
+                    Query::Pending { user, after, limit } => store.pending(user, after, limit).map(Loaded::Pending),
+                    Query::Expired { before, limit } => store.expired(before, limit).map(Loaded::Pending),
+                    Query::Messages { user, direction, message_id } => {
+                        store.message(user, direction, &message_id).map(|entries: Vec<Entry>| Loaded::Messages(entries))
+                    }
+                };
+                self.wire(Duration::from_millis(1), Parcel::ToSite { site, input: Input::Loaded { ticket, result } });
+            }
+            Output::Close { flow, .. } => self.wire(Duration::ZERO, Parcel::ToSite { site, input: Input::Closed { flow } }),
+            Output::Changed { user, cursor } => self.changes.push((user, cursor)),
+            Output::Step(step) => {
+                self.arrows.push(Arrow { from: function(step.from), to: function(step.to), what: step.what.as_str().to_owned() });
+            }
+        }
+    }
+
+    fn send(&mut self, site: usize, core: &str, hop: &Hop, bytes: Bytes) {
+        let parsed = Message::parse(&bytes, &Limits::default()).expect("the node sends sound messages");
+        let arrow = |to: String| Arrow { from: core.to_owned(), to, what: label(&parsed) };
+        let phone = self.phones.iter().position(|attached| match (&attached.link, hop) {
+            (Link::Udp { addr }, Hop::Udp(to)) => addr == to,
+            (Link::Flow { open: Some(open) }, Hop::Flow(to)) => attached.site == site && open == to,
+            _ => false,
+        });
+        if let Some(device) = phone {
+            self.arrows.push(arrow(self.phones[device].phone.name.to_owned()));
+            let flow = if let Hop::Flow(flow) = hop { Some(*flow) } else { None };
+            return self.wire(WIRE, Parcel::ToPhone { device, bytes, flow });
+        }
+        if let Hop::Udp(to) = hop
+            && let Some(other) = self.sites.iter().position(|other| other.addr == *to)
+        {
+            self.arrows.push(arrow(format!("Core {}", self.sites[other].letter)));
+            let input = Input::Received { hop: Hop::Udp(self.sites[site].addr), transport: Transport::Udp, message: parsed };
+            self.wire(WIRE, Parcel::ToSite { site: other, input });
+        }
+    }
+}
+
+pub fn password(address: &Address) -> String {
+    format!("secret of {}", address.user())
+}
+
+/// What the ladder calls a message.
+fn label(message: &Message) -> String {
+    let request = match message {
+        Message::Response(response) => return response.status.0.to_string(),
+        Message::Request(request) => request,
+    };
+    match request.method {
+        Method::Message => {
+            let plain = request.headers.read::<ContentType>().is_some_and(|kind| kind.is("text/plain"));
+            match Envelope::unwrap(request).map(|envelope| envelope.content) {
+                Ok(Content::Composing(_)) => "MESSAGE (typing)".into(),
+                Ok(Content::Notification(notification)) => match notification.report {
+                    Report::Delivery(Delivery::Delivered) => "MESSAGE (IMDN delivered)".into(),
+                    Report::Delivery(_) => "MESSAGE (IMDN failed)".into(),
+                    Report::Display(Display::Displayed) => "MESSAGE (IMDN displayed)".into(),
+                    _ => "MESSAGE (IMDN)".into(),
+                },
+                _ if plain => "MESSAGE (plain)".into(),
+                _ => "MESSAGE".into(),
+            }
+        }
+        Method::Subscribe | Method::Notify => format!("{} (Event: reg)", request.method.as_str()),
+        _ => request.method.as_str().to_owned(),
+    }
+}
