@@ -346,7 +346,9 @@ impl Envelope {
         }
         self.wants = cpim.wants();
         self.date = cpim.date.or(self.date);
-        self.from_name = self.from_name.take().or_else(|| cpim.from.and_then(|from| from.display));
+        // Line breaks and other controls, which CPIM can escape, are no part of a name.
+        let name = |from: CpimAddr| from.display.filter(|name| !name.chars().any(char::is_control));
+        self.from_name = self.from_name.take().or_else(|| cpim.from.and_then(name));
         self.subject = cpim.subject.filter(|subject| !subject.is_empty()).or_else(|| self.subject.take());
         let body = cpim.content.decoded().map_err(|_| EnvelopeError::Transfer)?;
         let content_type = cpim.content.field("Content-Type").cloned().unwrap_or_else(|| Text::from(TEXT));
