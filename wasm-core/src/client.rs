@@ -4,12 +4,33 @@
 //! sees is a [`view::View`]. The shell performs outputs strictly in their order and completes a `Persist` before it starts on the next
 //! output: that is what makes an answer mean "kept" and a text survive a reload. A device has one leading engine, which owns the socket,
 //! and any number of followers, which only [`Engine::apply`] the leader's records and show them (R348).
+//!
+//! | timer | value | what happens |
+//! |---|---|---|
+//! | opening | 15 s | the socket is given up |
+//! | registering | 10 s | a REGISTER without answer: the socket is given up |
+//! | ping, pong | 24-30 s of silence; 10 s | CRLFCRLF; the socket is given up |
+//! | suspicion | 4 s after a request without any answer | a ping at once |
+//! | reconnecting | 0.5-1 s, doubling up to 60 s | the socket is opened; at once when the network returns or the user looks |
+//! | leaving | 3 s | signed out whether the server answered or not |
+//! | refresh | 80-90 % of the granted interval | REGISTER, see `sip::registration` |
+//! | no answer | 32 s (Timer F) | counts as a failure that passes |
+//! | sending again | 1-2 s, doubling up to 60 s, or Retry-After | the same message again; after 8 failures it has failed |
+//! | history | 30 s; then 1-2 s, doubling up to 120 s | the question is asked again |
+//! | composing | 15 s without a key; 60 s | others are told that it is over; that it goes on |
+//! | writer | what the other side says, 120 s if nothing, at most 300 s | they do not write any more |
 
 mod engine;
 mod failure;
+mod inbox;
 mod io;
+mod link;
 mod memory;
+mod outbox;
+mod receipts;
 mod record;
+mod sync;
+mod typing;
 pub mod view;
 
 pub use engine::Engine;

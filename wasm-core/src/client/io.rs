@@ -1,7 +1,5 @@
 //! What goes into the engine and what comes out of it.
 
-use std::fmt;
-
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +7,7 @@ use super::record::{Record, Settings};
 use crate::Text;
 use crate::cpm::address::Address;
 use crate::cpm::ids::{InstanceId, MessageId};
-use crate::sip::digest::Ha1;
+pub use crate::sip::digest::Secret;
 
 /// The longest text of one message in bytes: with its envelope it stays within what a gateway takes.
 pub const LONGEST_TEXT: usize = 60_000;
@@ -32,22 +30,6 @@ pub struct Profile {
     /// How digest challenges are answered. Without one the socket is authenticated by other means (a session's cookie), and a challenge
     /// means that this has ended.
     pub secret: Option<Secret>,
-}
-
-/// What the user can prove their identity with.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Secret {
-    /// The password itself, good for any realm.
-    Password(String),
-    /// Its hash, good for the home domain's realm alone.
-    Ha1(Ha1),
-}
-
-impl fmt::Debug for Secret {
-    /// The secret stays out of logs.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(..)")
-    }
 }
 
 /// What an engine is for its device.

@@ -8,9 +8,11 @@ mod folder;
 use std::collections::BTreeMap;
 
 pub use self::folder::Folder;
-use super::record::{Errand, Record, Settings};
+use super::record::{Errand, Message, Notice, Place, Record, Settings};
 use super::view::Link;
+use crate::Time;
 use crate::cpm::address::Address;
+use crate::cpm::ids::MessageId;
 
 /// Everything that the engine knows.
 #[derive(Debug, Default)]
@@ -18,12 +20,16 @@ pub struct Memory {
     folders: BTreeMap<Address, Folder>,
     /// What has to be told, by key.
     pub errands: BTreeMap<String, Errand>,
+    /// The keys of the notices among them, by person and in line.
+    notices: BTreeMap<(Address, u64), String>,
     /// How far the history is known.
     pub cursor: Option<u64>,
     /// What the user lets others know.
     pub settings: Settings,
     /// The state of the leader's link.
     pub link: Link,
+    /// Whether something that was kept could not be read.
+    pub is_damaged: bool,
     /// The highest place that the server is known to have given.
     pub top: u64,
     /// The highest number that a message without such a place has.
@@ -45,9 +51,9 @@ impl Memory {
         match record {
             Record::Message(message) => {
                 let (seq, nth) = match message.place {
-                    super::record::Place::Kept(seq) => (seq, 0),
-                    super::record::Place::After(seq, nth) => (seq, nth),
-                    super::record::Place::Last(nth) => (0, nth),
+                    Place::Kept(seq) => (seq, 0),
+                    Place::After(seq, nth) => (seq, nth),
+                    Place::Last(nth) => (0, nth),
                 };
                 self.top = self.top.max(seq);
                 self.nth = self.nth.max(nth);
@@ -65,14 +71,17 @@ impl Memory {
                 Effect::Folder(with)
             }
             Record::Errand(errand) => {
+                let key = errand.key();
+                self.drop_errand(&key);
                 if let Errand::Notice(notice) = &errand {
                     self.nth = self.nth.max(notice.nth);
+                    self.notices.insert((notice.with.clone(), notice.nth), key.clone());
                 }
-                self.errands.insert(errand.key(), errand);
+                self.errands.insert(key, errand);
                 Effect::Nothing
             }
             Record::Done(key) => {
-                self.errands.remove(&key);
+                self.drop_errand(&key);
                 Effect::Nothing
             }
             Record::Cursor(cursor) => {
@@ -108,7 +117,41 @@ impl Memory {
         self.folders.get(with)
     }
 
+    /// A message by its identifier alone.
+    pub fn find(&self, id: &MessageId) -> Option<&Message> {
+        self.folders.values().find_map(|folder| folder.get(id))
+    }
+
+    /// All notices that are owed.
+    pub fn notices(&self) -> impl Iterator<Item = &Notice> {
+        self.errands.values().filter_map(as_notice)
+    }
+
+    /// The notice that is the first in line to this person.
+    pub fn next_notice(&self, with: &Address) -> Option<(&String, &Notice)> {
+        let (_, key) = self.notices.range((with.clone(), 0)..=(with.clone(), u64::MAX)).next()?;
+        Some((key, as_notice(self.errands.get(key)?)?))
+    }
+
+    /// A number for something new: higher than all before, and near to the time.
+    pub fn next_nth(&self, now: Time) -> u64 {
+        self.nth.saturating_add(1).max(now.0)
+    }
+
+    fn drop_errand(&mut self, key: &str) {
+        if let Some(Errand::Notice(notice)) = self.errands.remove(key) {
+            self.notices.remove(&(notice.with, notice.nth));
+        }
+    }
+
     fn folder_mut(&mut self, with: &Address) -> &mut Folder {
         self.folders.entry(with.clone()).or_insert_with(|| Folder::new(with.clone()))
+    }
+}
+
+fn as_notice(errand: &Errand) -> Option<&Notice> {
+    match errand {
+        Errand::Notice(notice) => Some(notice),
+        Errand::Seen { .. } => None,
     }
 }

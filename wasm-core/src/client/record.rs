@@ -236,8 +236,15 @@ pub struct Notice {
     /// The message's conversation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conversation: Option<ConversationId>,
+    /// The notification's own contribution.
+    pub contribution: ContributionId,
+    /// The message's contribution.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_reply_to: Option<ContributionId>,
     /// When the message was sent.
     pub date: Time,
+    /// Since when the notification is owed.
+    pub at: Time,
     /// What is reported: delivered or displayed.
     pub receipt: Receipt,
     /// The notification's own identifier, the same at every attempt.

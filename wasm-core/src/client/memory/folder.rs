@@ -135,6 +135,21 @@ impl Folder {
         self.order.last().map_or((0, 0), |slot| slot.rank)
     }
 
+    /// The place of the newest message that the server has.
+    pub fn last_kept(&self) -> Option<u64> {
+        self.order.iter().rev().find_map(|slot| self.messages.get(&slot.id)?.place.seq())
+    }
+
+    /// How many messages there are from this place on.
+    pub fn len_from(&self, seq: u64) -> usize {
+        self.order.len() - self.order.partition_point(|slot| slot.rank < (seq, 0))
+    }
+
+    /// The messages that the server's order is not known for, which have not been waiting either.
+    pub fn unplaced(&self) -> impl Iterator<Item = &Message> {
+        self.messages.values().filter(|message| matches!(message.place, Place::After(..)))
+    }
+
     /// The messages that wait to be sent, in their order.
     pub fn waiting(&self) -> impl Iterator<Item = &Message> {
         let first = self.order.partition_point(|slot| slot.rank < Place::Last(0).rank());
