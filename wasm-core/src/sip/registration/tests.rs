@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::sip::digest::{Ha1, Secret, Verdict, Verifier};
-use crate::sip::pair;
-use crate::wire::sip::{Authorization, PAssociatedUri, WwwAuthenticate};
+use crate::sip::pair::{self, End, Net, Pair};
+use crate::sip::transaction::{ClientId, Event};
+use crate::wire::sip::{Authorization, PAssociatedUri, Via, WwwAuthenticate};
 
 const NOW: Time = Time(1_000_000);
 
@@ -41,7 +42,7 @@ fn sent(device: &mut Registration) -> Request {
 }
 
 fn with_via(mut request: Request) -> Request {
-    request.headers.put_front(&crate::wire::sip::Via::new("WS", "x7.invalid", None));
+    request.headers.put_front(&Via::new("WS", "x7.invalid", None));
     request
 }
 
@@ -330,4 +331,81 @@ fn a_lost_flow_ends_what_was_on_its_way() {
     assert_eq!((device.granted(), device.next_timeout()), (None, None));
     device.handle(NOW, Input::Stop);
     assert!(matches!(device.poll(), Some(Output::Left)));
+}
+
+/// What became of the outputs of a device whose requests travel through a pair.
+fn forward(device: &mut Registration, pair: &mut Pair, pending: &mut Option<ClientId>) -> Vec<Output> {
+    let mut told = Vec::new();
+    while let Some(output) = device.poll() {
+        match output {
+            Output::Send(request) => {
+                let (now, reliable) = (pair.now, pair.net.reliable);
+                *pending = Some(pair.a.request(now, (), reliable, with_via(request)));
+            }
+            other @ (Output::Registered(_) | Output::Lost { .. } | Output::Refused(_) | Output::Left) => told.push(other),
+        }
+    }
+    told
+}
+
+/// R001, R002, R003, R008: over a network that loses a third of everything, a device registers, refreshes and leaves, with every answer to
+/// a challenge used once.
+#[test]
+fn a_registration_weathers_a_storm() {
+    let ha1 = Ha1::new("alice", "tandem.test", "secret");
+    for seed in 0..40 {
+        let mut pair = Pair::new(Net::STORM, seed);
+        pair.now = NOW;
+        let mut verifier = Verifier::new("tandem.test", [3; 32]);
+        verifier.challenges(Time(1), false);
+        let mut device = device();
+        let mut pending = None;
+        let (mut registered, mut left, mut valid) = (0, false, 0);
+        device.handle(NOW, Input::Start);
+        let end = NOW + Duration::from_secs(4 * 3600);
+        while pair.now < end && !left {
+            for told in forward(&mut device, &mut pair, &mut pending) {
+                match told {
+                    Output::Registered(_) => {
+                        registered += 1;
+                        if registered == 3 {
+                            device.handle(pair.now, Input::Stop);
+                            forward(&mut device, &mut pair, &mut pending);
+                        }
+                    }
+                    Output::Left => left = true,
+                    Output::Lost { why, .. } => assert_eq!(why, Failure::Silence, "seed {seed}"),
+                    other => panic!("seed {seed}: {other:?}"),
+                }
+            }
+            let wait = device.next_timeout().unwrap_or(end).min(end).since(pair.now);
+            match pair.next(wait) {
+                Some((_, End::B, Event::Request { id, request, .. })) => {
+                    let now = pair.now;
+                    let credentials = request.headers.read::<Authorization>();
+                    let verdict = credentials.map(|given| verifier.verify(now, &given.0, &request, Some(&ha1)));
+                    let response = match verdict {
+                        Some(Verdict::Valid) => {
+                            valid += 1;
+                            granted(&request, contact(&request).expires().unwrap())
+                        }
+                        Some(Verdict::Invalid) => panic!("seed {seed}: a wrong answer"),
+                        Some(Verdict::Stale) | None => {
+                            let challenges = verifier.challenges(now, verdict == Some(Verdict::Stale));
+                            let answer = pair::answer(&request, Status::UNAUTHORIZED);
+                            challenges.into_iter().fold(answer, |answer, challenge| answer.with(&WwwAuthenticate(challenge)))
+                        }
+                    };
+                    pair.b.respond(now, id, response);
+                }
+                Some((_, End::A, Event::Response { id, response })) if Some(id) == pending => {
+                    device.handle(pair.now, Input::Response(&response));
+                }
+                Some((_, End::A, Event::Timeout { id })) if Some(id) == pending => device.handle(pair.now, Input::Silence),
+                Some(_) => {}
+                None => device.handle(pair.now, Input::Timeout),
+            }
+        }
+        assert!(registered >= 3 && left && valid >= 3, "seed {seed}: {registered} {left} {valid}");
+    }
 }
