@@ -40,8 +40,10 @@ macro_rules! texts {
 
 /// `word [@ word]` [RFC3261 §25.1].
 pub(crate) fn call_id(value: &str) -> Result<(), HeaderError> {
-    let (front, back) = value.split_once('@').unwrap_or((value, "x"));
-    word(front).and(word(back))
+    match memchr::memchr(b'@', value.as_bytes()) {
+        None => word(value),
+        Some(at) => word(&value[..at]).and(word(&value[at + 1..])),
+    }
 }
 
 fn word(value: &str) -> Result<(), HeaderError> {

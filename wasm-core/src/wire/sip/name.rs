@@ -170,7 +170,8 @@ impl HeaderName {
                 loop {
                     let index = usize::from(TABLE[at]);
                     let candidate = NAMES.get(index)?;
-                    if candidate.eq_ignore_ascii_case(name) {
+                    // Most senders write the names as the specifications do.
+                    if *candidate == name || candidate.eq_ignore_ascii_case(name) {
                         return KNOWN.get(index).cloned();
                     }
                     at = (at + 1) % SLOTS;

@@ -7,12 +7,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use memchr::{memchr_iter, memmem};
+use memchr::{memchr, memchr_iter, memmem, memrchr};
 use smallvec::SmallVec;
 
 use super::error::{Limits, ParseError, ParseErrorKind};
 use super::headers::TypedHeader;
-use super::scan::{self, TOKEN};
+use super::scan;
 use super::{HeaderName, Headers, Message, Method, Request, Response, Status, To, Uri, address, identity, number, uri, via};
 use crate::Text;
 
@@ -142,9 +142,10 @@ impl Head {
 
     /// The lines, of which the first is the start line.
     fn lines(&self) -> impl Iterator<Item = &str> {
+        let text = self.text.as_str();
         let mut start = 0;
         self.ends.iter().map(move |&end| {
-            let line = self.text.get(start..end as usize).unwrap_or_default();
+            let line = text.get(start..end as usize).unwrap_or_default();
             start = end as usize + 2;
             line
         })
@@ -184,13 +185,13 @@ fn start_line(head: &Head, limits: &Limits) -> Result<Start, Fault> {
         let status = status.filter(|_| code.len() == 3).ok_or(Fault(ParseErrorKind::StatusCode, head.offset(code)))?;
         return Ok(Start::Response(Status(status as u16), head.text.slice_of(reason)));
     }
-    let (name, rest) = line.split_once(' ').ok_or(bad(line))?;
+    let (name, rest) = memchr(b' ', line.as_bytes()).map(|space| (&line[..space], &line[space + 1..])).ok_or(bad(line))?;
     let method = match Method::known(name) {
         Some(method) => method,
         None if scan::is_token(name) => Method::Other(head.text.slice_of(name)),
         None => return Err(bad(name)),
     };
-    let (target, version) = rest.rsplit_once(' ').ok_or(bad(rest))?;
+    let (target, version) = memrchr(b' ', rest.as_bytes()).map(|space| (&rest[..space], &rest[space + 1..])).ok_or(bad(rest))?;
     version_is_ours(version, head)?;
     if target.len() > limits.uri {
         return Err(Fault(ParseErrorKind::UriTooLong, head.offset(target)));
@@ -240,11 +241,8 @@ fn header_lines(head: &Head, limits: &Limits) -> Lines {
     let mut fault = None;
     let mut fail = |kind, part: &str| fault = fault.or(Some(Fault(kind, head.offset(part))));
     for line in head.lines().skip(1) {
-        let length = line.bytes().take_while(|&byte| scan::is(TOKEN, byte)).count();
-        let (name, rest) = line.split_at(length);
-        let colon = if rest.starts_with(':') { rest } else { scan::trim(rest) };
-        let Some(value) = colon.strip_prefix(':').filter(|_| length > 0) else {
-            fail(HeaderLine, rest);
+        let Some((name, value)) = memchr(b':', line.as_bytes()).map(|colon| (scan::trim_end(&line[..colon]), &line[colon + 1..])) else {
+            fail(HeaderLine, line);
             continue;
         };
         if line.len() > limits.header_line {
@@ -259,7 +257,8 @@ fn header_lines(head: &Head, limits: &Limits) -> Lines {
                 None => fail(Header("Content-Length"), line),
             },
             Some(name) => headers.push_read(name, head.text.slice_of(value)),
-            None => headers.push_read(HeaderName::Other(head.text.slice_of(name)), head.text.slice_of(value)),
+            None if scan::is_token(name) => headers.push_read(HeaderName::Other(head.text.slice_of(name)), head.text.slice_of(value)),
+            None => fail(HeaderLine, line),
         }
     }
     Lines { headers, content_length, fault }

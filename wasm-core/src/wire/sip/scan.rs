@@ -87,11 +87,18 @@ pub(crate) fn escaped_run(class: u8, text: &str) -> usize {
 
 /// `text` without the white space around it.
 pub(crate) fn trim(text: &str) -> &str {
-    let is_space = |byte: &u8| matches!(byte, b' ' | b'\t');
-    let bytes = text.as_bytes();
-    let start = bytes.iter().take_while(|byte| is_space(byte)).count();
-    let end = bytes.len() - bytes[start..].iter().rev().take_while(|byte| is_space(byte)).count();
-    text.get(start..end).unwrap_or_default()
+    let start = text.bytes().position(|byte| !is_space(byte)).unwrap_or(text.len());
+    trim_end(&text[start..])
+}
+
+/// `text` without the white space behind it.
+pub(crate) fn trim_end(text: &str) -> &str {
+    let end = text.bytes().rposition(|byte| !is_space(byte)).map_or(0, |last| last + 1);
+    &text[..end]
+}
+
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t')
 }
 
 /// A number of decimal digits alone, or nothing when it does not fit.

@@ -216,7 +216,7 @@ pub(crate) fn split(uri: &str) -> Result<Parts<'_>, UriError> {
         None => (None, None, rest),
         Some(end) => {
             let info = &rest[..end];
-            let (user, password) = match info.find(':') {
+            let (user, password) = match memchr::memchr(b':', info.as_bytes()) {
                 None => (info, None),
                 Some(colon) => (&info[..colon], Some(&info[colon + 1..])),
             };
@@ -241,7 +241,7 @@ pub(crate) fn split(uri: &str) -> Result<Parts<'_>, UriError> {
         port = Some(scan::number(&after[..length]).and_then(|port| u16::try_from(port).ok()).ok_or_else(|| at(after))?);
         rest = &after[length..];
     }
-    let (params, headers) = match rest.find('?') {
+    let (params, headers) = match memchr::memchr(b'?', rest.as_bytes()) {
         None => (rest, None),
         Some(question) => (&rest[..question], Some(&rest[question + 1..])),
     };
