@@ -103,7 +103,6 @@ pub enum Input<'a> {
 
 /// What a registration wants done or told.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "most outputs are requests")]
 pub enum Output {
     /// Send this request, with a Via.
     Send(Request),
