@@ -69,13 +69,20 @@ CREATE TABLE folder (
     -- The seq of the folder's first message.
     id INTEGER NOT NULL,
     peer TEXT NOT NULL,
+    PRIMARY KEY (user, id)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX folder_with ON folder (user, peer);
+
+-- What each message changes of its folder, apart from the address: a tenth less to write.
+CREATE TABLE folder_state (
+    user INTEGER NOT NULL,
+    folder INTEGER NOT NULL,
     newest INTEGER NOT NULL,
     -- The greatest change of its messages.
     change INTEGER NOT NULL,
     unread INTEGER NOT NULL,
-    PRIMARY KEY (user, id)
+    PRIMARY KEY (user, folder)
 ) STRICT, WITHOUT ROWID;
-CREATE UNIQUE INDEX folder_with ON folder (user, peer);
 
 -- What a message is, once for all copies that one unit stores.
 CREATE TABLE content (
@@ -94,14 +101,14 @@ CREATE TABLE content (
 ) STRICT;
 
 -- A user's copy: small, so that many lie on one page, and next to its neighbours in the thread. What a new message costs is the
--- number of pages that it touches, so there is no index by seq alone: `folder.change` tells where to look.
+-- number of pages that it touches, so there is no index by seq alone: `folder_state.change` tells where to look.
 CREATE TABLE entry (
     user INTEGER NOT NULL,
     folder INTEGER NOT NULL,
     seq INTEGER NOT NULL,
     change INTEGER NOT NULL,
     outgoing INTEGER NOT NULL,
-    -- 64 bits of the message identifier's hash; the identifier itself is compared in `content`.
+    -- 48 bits of the message identifier's hash; the identifier itself is compared in `content`.
     key INTEGER NOT NULL,
     content INTEGER NOT NULL,
     receipt INTEGER NOT NULL,

@@ -189,7 +189,10 @@ impl<'c> Batch<'c> {
         }
         let found = self
             .connection
-            .prepare_cached("SELECT id, newest, change, unread FROM folder WHERE user = ?1 AND peer = ?2")?
+            .prepare_cached(
+                "SELECT f.id, s.newest, s.change, s.unread \
+                 FROM folder f JOIN folder_state s ON s.user = f.user AND s.folder = f.id WHERE f.user = ?1 AND f.peer = ?2",
+            )?
             .query_row(params![user.0, with.as_str()], |row| {
                 Ok(Folder {
                     id: columns::read_count(row, 0)?,
@@ -509,6 +512,7 @@ impl<'c> Batch<'c> {
         self.run("DELETE FROM temp.orphan WHERE content IN (SELECT content FROM entry)", [])?;
         self.run("DELETE FROM content WHERE id IN (SELECT content FROM temp.orphan)", [])?;
         self.run("DELETE FROM folder WHERE user = ?1", [user.0])?;
+        self.run("DELETE FROM folder_state WHERE user = ?1", [user.0])?;
         self.run("DELETE FROM pending WHERE user = ?1", [user.0])?;
         self.run("DELETE FROM box WHERE user = ?1", [user.0])?;
         // Addresses, secrets, sessions and bindings go with it.
@@ -550,18 +554,12 @@ impl<'c> Batch<'c> {
         for (user, with) in std::mem::take(&mut self.dirty_folders) {
             let Some(folder) = self.cache.folder(user, &with) else { continue };
             let sql = if folder.kept {
-                "UPDATE folder SET newest = ?3, change = ?4, unread = ?5 WHERE user = ?1 AND id = ?2 AND peer = ?6"
+                "UPDATE folder_state SET newest = ?3, change = ?4, unread = ?5 WHERE user = ?1 AND folder = ?2"
             } else {
-                "INSERT INTO folder (user, id, newest, change, unread, peer) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
+                self.run("INSERT INTO folder (user, id, peer) VALUES (?1, ?2, ?3)", params![user.0, count(folder.id), with.as_str()])?;
+                "INSERT INTO folder_state (user, folder, newest, change, unread) VALUES (?1, ?2, ?3, ?4, ?5)"
             };
-            self.connection.prepare_cached(sql)?.execute(params![
-                user.0,
-                count(folder.id),
-                count(folder.newest),
-                count(folder.change),
-                folder.unread,
-                with.as_str()
-            ])?;
+            self.run(sql, params![user.0, count(folder.id), count(folder.newest), count(folder.change), folder.unread])?;
             self.cache.put_folder(user, &with, Folder { kept: true, dirty: false, ..folder });
         }
         Ok(())

@@ -28,7 +28,7 @@ pub(super) fn limit(limit: usize) -> i64 {
 /// What stands for a message identifier in `entry_by_key`.
 pub(super) fn key(message_id: &MessageId) -> i64 {
     let digest: [u8; 32] = Sha256::digest(message_id.as_str()).into();
-    digest[..8].iter().fold(0, |sum, byte| sum << 8 | i64::from(*byte))
+    digest[..6].iter().fold(0, |sum, byte| sum << 8 | i64::from(*byte))
 }
 
 pub(super) fn receipt(receipt: Receipt) -> i64 {

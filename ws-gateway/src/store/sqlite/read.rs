@@ -71,10 +71,11 @@ pub(super) fn conversations(connection: &Connection, user: UserId, before: Optio
     let snapshot = connection.unchecked_transaction()?;
     let cursor = cursor(&snapshot, user)?;
     let mut statement = snapshot.prepare_cached(&format!(
-        "SELECT {ENTRY}, f.unread, f.change, \
+        "SELECT {ENTRY}, s.unread, s.change, \
          (SELECT a.display_name FROM address JOIN account a USING (user) WHERE address.address = f.peer) \
-         FROM folder f JOIN entry e ON e.user = f.user AND e.folder = f.id AND e.seq = f.newest JOIN content c ON c.id = e.content \
-         WHERE f.user = ?1 AND (?2 IS NULL OR f.newest < ?2) ORDER BY f.newest DESC LIMIT ?3"
+         FROM folder_state s JOIN folder f ON f.user = s.user AND f.id = s.folder \
+         JOIN entry e ON e.user = s.user AND e.folder = s.folder AND e.seq = s.newest JOIN content c ON c.id = e.content \
+         WHERE s.user = ?1 AND (?2 IS NULL OR s.newest < ?2) ORDER BY s.newest DESC LIMIT ?3"
     ))?;
     let rows = statement.query_map(params![user.0, before.map(count), columns::limit(limit.min(MOST))], |row| {
         let last = read_entry(row, user)?;
@@ -117,8 +118,8 @@ pub(super) fn changes(connection: &Connection, user: UserId, since: u64, limit: 
     let mut entries: Vec<Entry> = Vec::new();
     for which in [
         // Unchanged since they came; and changed later.
-        "SELECT e.user, e.folder, e.seq FROM folder f JOIN entry e ON e.user = f.user AND e.folder = f.id AND e.seq > ?2 \
-         WHERE f.user = ?1 AND f.change > ?2 AND e.change = e.seq ORDER BY e.seq LIMIT ?3",
+        "SELECT e.user, e.folder, e.seq FROM folder_state s JOIN entry e ON e.user = s.user AND e.folder = s.folder AND e.seq > ?2 \
+         WHERE s.user = ?1 AND s.change > ?2 AND e.change = e.seq ORDER BY e.seq LIMIT ?3",
         "SELECT e.user, e.folder, e.seq FROM entry e WHERE e.user = ?1 AND e.change > ?2 AND e.change > e.seq ORDER BY e.change LIMIT ?3",
     ] {
         // The places first: only those that are asked for are read whole.
