@@ -200,6 +200,7 @@ pub struct Settings {
     pub rtp_ports: Ports,
     pub admin: Listen,
     pub tls: Tls,
+    pub peer_certificates: Option<PathBuf>,
     pub public_url: Option<String>,
     pub public_hosts: Vec<String>,
     pub allowed_origins: Vec<String>,
@@ -264,6 +265,13 @@ impl Settings {
                 )));
             }
         }
+        let unbelieved = file.peers.iter().find(|peer| peer.transport == PeerTransport::Tls && file.tls.peer_certificates.is_none());
+        if let Some(peer) = unbelieved {
+            let domain = &peer.domain;
+            return Err(ConfigError::Invalid(format!(
+                "the peer {domain} is reached over TLS: [tls] needs `peer_certificates`, or nobody could be believed"
+            )));
+        }
         Ok(Settings {
             data_dir: data_dir.or(file.data_dir).unwrap_or_else(|| DEFAULT_DATA_DIR.into()),
             domains,
@@ -275,6 +283,7 @@ impl Settings {
             rtp_ports: flags.rtp_ports.or(file.listen.rtp_ports).unwrap_or(Ports { first: 30000, last: 30999 }),
             admin: pick(flags.admin, file.listen.admin, "127.0.0.1:9091")?,
             tls,
+            peer_certificates: file.tls.peer_certificates,
             public_url: public_url.map(|url| url.trim_end_matches('/').to_owned()),
             public_hosts: file.public_hosts,
             allowed_origins: allowed_origins.into_iter().map(|origin| origin.trim_end_matches('/').to_ascii_lowercase()).collect(),
@@ -358,6 +367,8 @@ mod tests {
         assert!(combine("domains = [\"127.0.0.1\"]", Flags::default()).unwrap_err().to_string().contains("cannot be a domain"));
         assert!(combine("domains = [\"a..b\"]", Flags::default()).is_err());
         assert!(combine("[tls]\ncertificate = \"x\"", Flags::default()).unwrap_err().to_string().contains("both"));
+        let peer = "[[peer]]\ndomain = \"b.test\"\ntransport = \"tls\"\naddress = \"192.0.2.7:5061\"";
+        assert!(combine(peer, Flags::default()).unwrap_err().to_string().contains("peer_certificates"));
         assert!(combine("allowed_origins = [\"example.org\"]", Flags::default()).is_err());
         assert!(toml::from_str::<File>("colour = \"red\"").is_err());
         assert!(toml::from_str::<File>("[listen]\nhttp = \"nowhere\"").is_err());

@@ -280,6 +280,36 @@ fn a_second_gateway_is_refused() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("Another program has it"));
 }
 
+/// A script is told through a descriptor of its choice, and the web app is served over TLS when that is asked for.
+#[tokio::test]
+async fn the_ready_line_reaches_a_descriptor() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = folder.path().join("line");
+    let script =
+        r#"exec "$0" serve --tls self-signed --http 127.0.0.1:0 --sip off --sips off --admin off --ready-fd 3 --data-dir "$1" 3>"$2""#;
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", script]).arg(gateway::binary()).arg(folder.path().join("data")).arg(&line).stdout(std::process::Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let begin = Instant::now();
+    let ready = loop {
+        match std::fs::read_to_string(&line) {
+            Ok(text) if text.ends_with('\n') => break text,
+            _ if begin.elapsed() > PATIENCE => panic!("no line"),
+            _ => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+    };
+    let address: SocketAddr = ready.trim().strip_prefix("ready http=").unwrap().parse().unwrap();
+    let mut stream = phone::tls(address, &folder.path().join("data/tls/self-signed.pem")).await;
+    stream.write_all(b"GET /api/session HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    // A server may leave out the end of TLS.
+    let _ = stream.read_to_end(&mut answer).await;
+    let answer = String::from_utf8(answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 401") && answer.contains("strict-transport-security"), "{answer}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
 /// What was acknowledged is there after a crash, and a stop ends with success.
 #[tokio::test]
 async fn messages_survive_a_kill() {

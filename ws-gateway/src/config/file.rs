@@ -48,6 +48,7 @@ pub struct TlsTable {
     pub mode: Option<TlsMode>,
     pub certificate: Option<PathBuf>,
     pub key: Option<PathBuf>,
+    pub peer_certificates: Option<PathBuf>,
 }
 
 /// The table `[log]`.

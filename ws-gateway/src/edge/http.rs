@@ -31,6 +31,9 @@ use crate::store::StoreError;
 /// How long a peer may take for the head of a request, the first or the next.
 const HEAD_PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long a request may take in all, its body included.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// The other end of an HTTP connection, put into each of its requests.
 #[derive(Clone, Debug)]
 pub struct Peer {
@@ -137,7 +140,10 @@ async fn guard(State(gateway): State<Arc<Gateway>>, request: Request, next: Next
             ApiError::too_many(wait).into_response()
         }
         Ok(()) if changes && !origin_allowed(&gateway, request.headers()) => origin_refused().into_response(),
-        Ok(()) => next.run(request).await,
+        Ok(()) => match tokio::time::timeout(PATIENCE, next.run(request)).await {
+            Ok(response) => response,
+            Err(_) => ApiError::new(StatusCode::REQUEST_TIMEOUT, "timeout", "The request took too long.").into_response(),
+        },
     };
     let headers = response.headers_mut();
     for (name, value) in assets::SECURITY {

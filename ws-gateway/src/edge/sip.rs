@@ -87,7 +87,8 @@ pub async fn dial(gateway: Arc<Gateway>, transport: Transport, addr: SocketAddr)
         prepare(&stream);
         Ok::<_, std::io::Error>(match (transport, &gateway.connector) {
             (Transport::Tls, Some(connector)) => {
-                let name = ServerName::from(addr.ip());
+                let peer = gateway.settings.peers.iter().find(|peer| peer.address == addr);
+                let name = peer.and_then(|peer| ServerName::try_from(peer.domain.clone()).ok()).unwrap_or_else(|| addr.ip().into());
                 Socket::Tls(Box::new(TlsStream::Client(connector.connect(name, stream).await?)))
             }
             (Transport::Tls, None) => return Err(std::io::Error::other("no certificates of peers are known")),

@@ -89,6 +89,7 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
     let sips_acceptor = if sips.is_some() { Some(tls::acceptor(&settings, &[])?) } else { None };
     let web_acceptor = if settings.tls == Tls::Off { None } else { Some(tls::acceptor(&settings, &[b"http/1.1"])?) };
 
+    let connector = tls::connector(&settings)?;
     let (arrivals, arrived) = mpsc::channel(QUEUE);
     let limits = settings.limits;
     let gateway = Arc::new(Gateway {
@@ -101,7 +102,7 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
         clock: Clock::start(),
         sip_limits: SipLimits { message: limits.message_bytes, body: limits.message_bytes, ..SipLimits::default() },
         stopping: watch::Sender::new(false),
-        connector: None,
+        connector,
         arrivals,
         flows: AtomicU64::new(1),
         settings,

@@ -13,7 +13,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio_rustls::{TlsAcceptor, TlsStream};
+use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
 use crate::config::{Settings, Tls};
 
@@ -50,6 +50,20 @@ pub fn acceptor(settings: &Settings, protocols: &[&[u8]]) -> Result<TlsAcceptor,
         .with_single_cert(chain, key)?;
     config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
     Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// What connects to peers over TLS, where the settings say whose certificates are believed.
+pub fn connector(settings: &Settings) -> Result<Option<TlsConnector>, TlsError> {
+    let Some(path) = &settings.peer_certificates else { return Ok(None) };
+    let unreadable = |source| TlsError::Unreadable { what: "certificates of peers", path: path.clone(), source };
+    let certificates = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(unreadable)?;
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add_parsable_certificates(certificates);
+    let config = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(Some(TlsConnector::from(Arc::new(config))))
 }
 
 /// The files of the self-signed certificate, made on first use.

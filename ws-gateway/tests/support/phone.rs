@@ -32,6 +32,20 @@ enum Wire {
     WebSocket(Box<WebSocketStream<TcpStream>>),
 }
 
+/// A connection within TLS to a gateway with this certificate.
+pub async fn tls(address: SocketAddr, certificate: &std::path::Path) -> tokio_rustls::client::TlsStream<TcpStream> {
+    use rustls::pki_types::pem::PemObject as _;
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(rustls::pki_types::CertificateDer::from_pem_file(certificate).unwrap()).unwrap();
+    let config = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = rustls::pki_types::ServerName::try_from("tandem.test").unwrap();
+    TlsConnector::from(Arc::new(config)).connect(name, TcpStream::connect(address).await.unwrap()).await.unwrap()
+}
+
 /// One device of one user.
 pub struct Phone {
     wire: Wire,
@@ -59,18 +73,8 @@ impl Phone {
     }
 
     pub async fn tls(user: &'static str, proxy: SocketAddr, certificate: &std::path::Path) -> Phone {
-        use rustls::pki_types::pem::PemObject as _;
-        let mut roots = rustls::RootCertStore::empty();
-        roots.add(rustls::pki_types::CertificateDer::from_pem_file(certificate).unwrap()).unwrap();
-        let config = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let stream = TcpStream::connect(proxy).await.unwrap();
-        let port = stream.local_addr().unwrap().port();
-        let name = rustls::pki_types::ServerName::try_from("tandem.test").unwrap();
-        let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
+        let stream = tls(proxy, certificate).await;
+        let port = stream.get_ref().0.local_addr().unwrap().port();
         Phone::new(user, Wire::Stream(Box::new(stream), Framer::opened(Limits::default())), "TLS", "127.0.0.1", Some(port))
     }
 
