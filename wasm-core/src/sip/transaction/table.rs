@@ -236,3 +236,15 @@ impl<D: Clone + Eq + Hash + Debug> Table<D> {
         self.servers.get(self.scratch.as_str()).copied()
     }
 }
+
+#[cfg(test)]
+impl<D: Clone + Eq + Hash + Debug> Table<D> {
+    /// No index leads anywhere any more.
+    pub(super) fn assert_empty(&self) {
+        assert!(self.servers.is_empty() && self.cancels.is_empty() && self.chains.is_empty());
+        assert!(self.slots.iter().all(|slot| slot.entry.is_none()));
+        let mut free = self.free.clone();
+        free.sort_unstable();
+        assert!(free.iter().copied().eq(0..self.slots.len() as u32), "every slot is free once");
+    }
+}

@@ -472,3 +472,76 @@ fn timers_of_ended_transactions_are_swept() {
     assert!(pair.a.queues.len() <= 3 * Layer::<()>::SWEEP && pair.b.queues.len() <= 3 * Layer::<()>::SWEEP);
     assert!(pair.a.is_empty() && pair.b.is_empty());
 }
+
+proptest::proptest! {
+    /// Whatever happens in whatever order, the table keeps its bound, answers are told for transactions that exist, and in the end,
+    /// when all INVITEs are answered and all time has passed, nothing is left in any corner.
+    #[test]
+    fn any_order_of_things_ends_in_an_empty_table(steps in proptest::collection::vec((0u8..9, 0u8..3, 0usize..8, 0u64..40_000), 1..120)) {
+        const LIMIT: usize = 12;
+        let mut layer: Layer<u8> = Layer::new(Entropy::new([7; 32]), Timers::default()).with_limit(LIMIT);
+        let mut now = Time(0);
+        let (mut servers, mut clients, mut wires) = (Vec::new(), Vec::new(), Vec::new());
+        let mut number = 0;
+        for (what, peer, which, millis) in steps {
+            let reliable = peer == 0;
+            match what {
+                0 | 1 => {
+                    number += 1;
+                    let method = [Method::Invite, Method::Message, Method::Cancel, Method::Ack][which % 4].clone();
+                    let mut request = pair::request(method);
+                    let mut via = request.headers.read::<Via>().unwrap();
+                    // A few branches come again, with the same method or another.
+                    via.set_branch(&format!("z9hG4bK{}", if what == 0 { number } else { which }));
+                    request.headers.replace_first(&via);
+                    layer.receive(now, peer, reliable, request.into());
+                }
+                2 => {
+                    let method = [Method::Invite, Method::Message, Method::Ack][which % 3].clone();
+                    clients.push(layer.request(now, peer, reliable, pair::request(method)));
+                }
+                3 | 4 => {
+                    if let Some((id, request)) = servers.get(which).cloned() {
+                        let status = [Status::TRYING, Status::RINGING, Status::OK, Status::NOT_FOUND, Status::REQUEST_TIMEOUT][which % 5];
+                        layer.respond(now, id, pair::answer(&request, status));
+                    }
+                }
+                5 => {
+                    if let Some(request) = wires.get(which).cloned() {
+                        let status = [Status::TRYING, Status::OK, Status::BUSY_HERE][which % 3];
+                        layer.receive(now, peer, reliable, pair::answer(&request, status).into());
+                    }
+                }
+                6 => clients.get(which).into_iter().for_each(|id| layer.cancel(now, *id)),
+                7 => layer.failed(now, &peer),
+                _ => {
+                    now += Duration::from_millis(millis);
+                    layer.timeout(now);
+                }
+            }
+            while let Some(out) = layer.poll() {
+                match out {
+                    Out::Event(Event::Request { id, request, .. } | Event::Cancel { id, request, .. }) => servers.push((id, request)),
+                    Out::Send { message, .. } => match Message::parse(&message, &Limits::default()).unwrap() {
+                        Message::Request(request) => wires.push(request),
+                        Message::Response(_) => {}
+                    },
+                    Out::Event(_) => {}
+                }
+            }
+            // A CANCEL of the layer's own may come on top for each INVITE.
+            assert!(layer.len() <= 2 * LIMIT);
+        }
+        for (id, request) in servers {
+            layer.respond(now, id, pair::answer(&request, Status::DECLINE));
+        }
+        for _ in 0..2000 {
+            let Some(due) = layer.next_timeout() else { break };
+            now = now.max(due);
+            layer.timeout(now);
+            while layer.poll().is_some() {}
+        }
+        assert!(layer.is_empty() && layer.next_timeout().is_none());
+        layer.table.assert_empty();
+    }
+}

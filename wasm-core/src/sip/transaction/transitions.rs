@@ -1,6 +1,6 @@
-//! Every state of the four machines against every input: the table is compared with `transitions.txt`.
+//! Every state of the four machines against every input: the table of transitions is a snapshot.
 //!
-//! Pairs that are not listed change nothing and do nothing. To accept a change on purpose: `TANDEM_BLESS=1 cargo test transitions`.
+//! Pairs that are not listed change nothing and do nothing. What is listed is the whole behaviour of the machines.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -186,9 +186,5 @@ fn transitions_are_those_of_the_table() {
         ],
     );
 
-    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/src/sip/transaction/transitions.txt");
-    if std::env::var_os("TANDEM_BLESS").is_some() {
-        std::fs::write(golden, &out).unwrap();
-    }
-    assert_eq!(out, std::fs::read_to_string(golden).unwrap_or_default());
+    insta::assert_snapshot!("machines", out);
 }
