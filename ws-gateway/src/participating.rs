@@ -84,6 +84,8 @@ struct Letter {
     /// The tries that wait for the answer, each with its response as far as it is known.
     waiters: Vec<(ServerId, Response)>,
     phase: Phase,
+    /// Notifications about it that came before the peer's answer to it: judged when that is there.
+    early: Vec<LetterId>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -271,7 +273,7 @@ impl Participating {
         self.next_letter += 1;
         let id = LetterId(self.next_letter);
         self.under_way.insert(key.clone(), id);
-        let letter = Letter { key, post, waiters: waiter.into_iter().collect(), phase: Phase::Checking };
+        let letter = Letter { key, post, waiters: waiter.into_iter().collect(), phase: Phase::Checking, early: Vec::new() };
         match (&letter.post.envelope.content, &letter.post.recipient) {
             (Content::Composing(_), Party::User { user, .. }) => {
                 let user = *user;
@@ -308,6 +310,13 @@ impl Participating {
         let Some(subject) = subject else {
             return self.refuse(hand, id, Refusal::because(Status::BAD_REQUEST, "Bad Message-ID"));
         };
+        if let Some(letter) = self.letters.get(&id) {
+            let about = PostKey::message(letter.post.recipient.address(), letter.post.sender.address(), &subject.message_id);
+            let original = self.under_way.get(&about).and_then(|original| self.letters.get_mut(original));
+            if let Some(original) = original.filter(|original| original.phase == Phase::Forwarding) {
+                return original.early.push(id);
+            }
+        }
         match self.recent.get(&subject) {
             Some(known) => self.checked(hand, id, report, Some(known)),
             None => {
@@ -315,6 +324,14 @@ impl Participating {
                 self.load(Awaited::Letter(id), query);
             }
         }
+    }
+
+    /// A notification that came too early is judged now.
+    fn resume(&mut self, hand: &mut Hand<'_>, id: LetterId) {
+        let Some(letter) = self.letters.get(&id) else { return };
+        let Content::Notification(notification) = &letter.post.envelope.content else { return };
+        let (report, subject) = (notification.report, receipts::subject(&letter.post, notification));
+        self.check(hand, id, report, subject);
     }
 
     fn checked(&mut self, hand: &mut Hand<'_>, id: LetterId, report: wasm_core::wire::imdn::Report, known: Option<Known>) {
@@ -467,8 +484,11 @@ impl Participating {
     }
 
     fn finish(&mut self, hand: &mut Hand<'_>, id: LetterId, end: Refusal) {
-        let Some(letter) = self.letters.remove(&id) else { return };
+        let Some(mut letter) = self.letters.remove(&id) else { return };
         self.under_way.remove(&letter.key);
+        for early in std::mem::take(&mut letter.early) {
+            self.resume(hand, early);
+        }
         let status = end.status;
         if let Some(user) = letter.post.sender.user() {
             self.recent.answered(&own_copy(user, &letter.post), status);

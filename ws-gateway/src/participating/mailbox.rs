@@ -328,7 +328,8 @@ impl Participating {
                 self.next_letter += 1;
                 let id = super::LetterId(self.next_letter);
                 self.under_way.insert(key.clone(), id);
-                self.letters.insert(id, super::Letter { key, post, waiters: Vec::new(), phase: super::Phase::Committing });
+                self.letters
+                    .insert(id, super::Letter { key, post, waiters: Vec::new(), phase: super::Phase::Committing, early: Vec::new() });
                 self.commit(Awaited::Letter(id), unit);
             }
             (Party::User { .. }, Content::Text(_) | Content::Composing(_) | Content::Other { .. }) => {}

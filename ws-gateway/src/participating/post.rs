@@ -46,6 +46,13 @@ pub(super) struct PostKey {
     report: Option<Report>,
 }
 
+impl PostKey {
+    /// The key of a message that is no notification.
+    pub(super) fn message(from: &Address, to: &Address, message_id: &MessageId) -> PostKey {
+        PostKey { from: from.clone(), to: to.clone(), message_id: message_id.clone(), report: None }
+    }
+}
+
 /// One message.
 #[derive(Debug)]
 pub(super) struct Post {

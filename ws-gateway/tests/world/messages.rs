@@ -43,7 +43,7 @@ fn a_message_to_another_system() {
             (15, "PF A -> Core A: 200"),
             (16, "Core A -> System B: 200"),
         ],
-        any_order: true,
+        any_order: false,
     });
     w.ladder(&Flow {
         file: "r174_c_3_1_1_2_message_terminating",
@@ -67,7 +67,7 @@ fn a_message_to_another_system() {
             (15, "PF B -> Core B: 200"),
             (16, "Core B -> Client B: 200"),
         ],
-        any_order: true,
+        any_order: false,
     });
     assert_eq!(w.see(b).texts(), ["hello over there"]);
     assert_eq!(w.see(a).reported(), [(id.text().clone(), Report::Delivery(Delivery::Delivered))]);

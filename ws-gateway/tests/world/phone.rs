@@ -1,8 +1,10 @@
 //! A scripted SIP device on the real transaction layer: an ordinary phone, or a CPM client with notifications, as the story wants it.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use wasm_core::cpm::address::Address;
-use wasm_core::cpm::envelope::{Content, Envelope, Wants};
+use wasm_core::cpm::envelope::{Content, Envelope};
 use wasm_core::cpm::ids::{ConversationId, MessageId};
 use wasm_core::sip::digest::{Authenticator, Secret};
 use wasm_core::sip::transaction::{ClientId, Event, Layer, Out, ServerId, Timers};
@@ -71,7 +73,12 @@ pub struct Phone {
     cseq: u32,
     registration: Text,
     out: Vec<Bytes>,
+    /// Reports that it is about to make.
+    due: Vec<(Time, Envelope)>,
 }
+
+/// How long a device takes to report a delivery.
+const THINKS: Duration = Duration::from_millis(100);
 
 impl Phone {
     pub fn new(name: &'static str, address: &Address, password: &str, seed: u8, udp: Option<std::net::SocketAddr>) -> Phone {
@@ -112,6 +119,7 @@ impl Phone {
             sent: Vec::new(),
             cseq: 0,
             out: Vec::new(),
+            due: Vec::new(),
         }
     }
 
@@ -272,11 +280,19 @@ impl Phone {
     }
 
     pub fn next_timeout(&self) -> Option<Time> {
-        self.layer.next_timeout()
+        self.layer.next_timeout().into_iter().chain(self.busy()).min()
+    }
+
+    /// Until when it has something of its own to do.
+    pub fn busy(&self) -> Option<Time> {
+        self.due.iter().map(|(at, _)| *at).min()
     }
 
     pub fn timeout(&mut self, now: Time) {
         self.layer.timeout(now);
+        for (_, report) in self.due.extract_if(.., |(at, _)| *at <= now).collect::<Vec<_>>() {
+            self.post(now, &report);
+        }
         self.drain(now);
     }
 
@@ -286,6 +302,7 @@ impl Phone {
 
     /// The connection is gone, and with it what was under way.
     pub fn cut(&mut self, now: Time) {
+        self.due.clear();
         self.layer.failed(now, &());
         self.drain(now);
         self.out.clear();
@@ -385,9 +402,7 @@ impl Phone {
         self.got.push(Got { from: envelope.from.clone(), content: envelope.content.clone(), envelope: envelope.clone(), request });
         if self.manner == Manner::Cpm && self.reports {
             let report = envelope.notification(&mut self.entropy, now, Report::Delivery(Delivery::Delivered));
-            if let Some(report) = report {
-                self.post(now, &report);
-            }
+            self.due.extend(report.map(|report| (now + THINKS, report)));
         }
     }
 
@@ -415,16 +430,13 @@ impl Phone {
             .collect()
     }
 
+    /// The last request of this method that is under way.
+    pub fn last(&self, method: &Method) -> Option<ClientId> {
+        self.sent.iter().rev().find(|(_, request, _)| request.method == *method).map(|(id, ..)| *id)
+    }
+
     /// What its requests of this method ended with.
     pub fn outcomes(&self, method: &Method) -> Vec<u16> {
         self.ended.iter().filter(|ended| ended.method == *method).map(|ended| ended.status.0).collect()
-    }
-
-    pub fn contact(&self) -> Uri {
-        Uri::Sip(self.contact.clone())
-    }
-
-    pub fn wants_nothing() -> Wants {
-        Wants::default()
     }
 }

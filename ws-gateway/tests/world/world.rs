@@ -319,8 +319,11 @@ impl World {
 
     /// Lets everything that is on a wire arrive, and what follows from it.
     pub fn settle(&mut self) {
-        while let Some(&Reverse((at, _))) = self.wires.peek() {
-            self.run_until(at);
+        loop {
+            let wire = self.wires.peek().map(|Reverse((at, _))| *at);
+            let busy = self.phones.iter().filter_map(|attached| attached.phone.busy()).min();
+            let Some(next) = wire.into_iter().chain(busy).min() else { return };
+            self.run_until(next);
         }
     }
 
