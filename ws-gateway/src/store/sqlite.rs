@@ -5,6 +5,7 @@
 //! the same directory meanwhile: a writer waits for the other up to [`PATIENCE`].
 
 mod batch;
+mod cache;
 mod columns;
 mod pool;
 mod read;
@@ -29,7 +30,8 @@ use wasm_core::cpm::ids::MessageId;
 use super::{
     Account, Applied, Direction, Entry, PendingId, Queued, Store, StoreError, StoredBinding, StoredSession, TokenHash, Unit, UserId,
 };
-use batch::{Batch, Cache, Fault};
+use batch::{Batch, Fault};
+use cache::Cache;
 use pool::Pool;
 
 /// The database's name in the data directory.

@@ -4,17 +4,20 @@
 //! [`Batch::flush`]: many messages of one user cost one update, and what the last transaction left need not be read again.
 
 use std::collections::hash_map::Entry as Slot;
-use std::collections::{HashMap, HashSet};
+mod accounts;
+
+use std::collections::HashSet;
 
 use rusqlite::{Connection, OptionalExtension, params};
 use wasm_core::cpm::address::Address;
 use wasm_core::cpm::ids::MessageId;
 use wasm_core::cpm::receipt::Receipt;
 
+use super::cache::{Cache, Folder};
 use super::columns::{self, count, key, time};
 use crate::store::{
-    Applied, Direction, Disposition, NewAccount, Outcome, Pending, PendingId, Secret, StoreError, StoredBinding, StoredMessage,
-    StoredSession, Unit, UserId, Write,
+    Applied, Direction, Disposition, Outcome, Pending, PendingId, StoreError, StoredBinding, StoredMessage, StoredSession, Unit, UserId,
+    Write,
 };
 
 /// What went wrong with a unit.
@@ -30,56 +33,6 @@ impl From<rusqlite::Error> for Fault {
     fn from(error: rusqlite::Error) -> Self {
         Fault::Sql(error)
     }
-}
-
-/// How many folders are remembered: some 150 bytes each.
-const REMEMBERED: usize = 100_000;
-
-/// The counters as they are in the database, or will be after [`Batch::flush`].
-#[derive(Default)]
-pub(super) struct Cache {
-    boxes: HashMap<UserId, u64>,
-    folders: HashMap<UserId, HashMap<Address, Folder>>,
-    /// How many folders these are, or were.
-    remembered: usize,
-    next_pending: Option<i64>,
-}
-
-impl Cache {
-    fn folder(&self, user: UserId, with: &Address) -> Option<Folder> {
-        self.folders.get(&user)?.get(with).copied()
-    }
-
-    fn put_folder(&mut self, user: UserId, with: &Address, folder: Folder) {
-        let folders = self.folders.entry(user).or_default();
-        match folders.get_mut(with) {
-            Some(slot) => *slot = folder,
-            None => {
-                folders.insert(with.clone(), folder);
-                self.remembered += 1;
-            }
-        }
-    }
-
-    /// Forgets everything when it is too much: what is needed is read again.
-    fn bounded(mut self) -> Cache {
-        if self.remembered > REMEMBERED {
-            self = Cache { next_pending: self.next_pending, ..Cache::default() };
-        }
-        self
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Folder {
-    id: u64,
-    newest: u64,
-    change: u64,
-    unread: i64,
-    /// Whether there is a row of it.
-    kept: bool,
-    /// Whether it has to be written back.
-    dirty: bool,
 }
 
 /// The open transaction.
@@ -235,7 +188,7 @@ impl<'c> Batch<'c> {
             let twin = self
                 .connection
                 .prepare_cached(
-                    "SELECT e.seq FROM entry e JOIN content c ON c.id = e.content \
+                    "SELECT e.seq FROM entry e INDEXED BY entry_by_key JOIN content c ON c.id = e.content \
                      WHERE e.user = ?1 AND e.key = ?2 AND e.folder = ?3 AND e.outgoing = ?4 AND c.message_id = ?5",
                 )?
                 .query_row(params![user.0, key, count(folder.id), outgoing, message.message_id.as_str()], |row| columns::read_count(row, 0))
@@ -340,7 +293,7 @@ impl<'c> Batch<'c> {
         self.flush_folders()?;
         let mut statement = self.connection.prepare_cached(
             "SELECT e.folder, e.seq, e.receipt, e.delivery_claimed, e.display_claimed, f.peer \
-             FROM entry e JOIN content c ON c.id = e.content JOIN folder f ON f.user = e.user AND f.id = e.folder \
+             FROM entry e INDEXED BY entry_by_key JOIN content c ON c.id = e.content JOIN folder f ON f.user = e.user AND f.id = e.folder \
              WHERE e.user = ?1 AND e.key = ?2 AND e.outgoing = ?3 AND c.message_id = ?4 ORDER BY e.seq",
         )?;
         let outgoing = direction == Direction::Out;
@@ -448,79 +401,6 @@ impl<'c> Batch<'c> {
         )
     }
 
-    fn add_account(&mut self, account: &NewAccount) -> Result<Outcome, Fault> {
-        if account.addresses.is_empty() {
-            return Err(Fault::Refused(StoreError::NoAddress));
-        }
-        for address in &account.addresses {
-            let mut statement = self.connection.prepare_cached("SELECT 1 FROM address WHERE address = ?1")?;
-            if statement.exists([address.as_str()])? {
-                return Err(Fault::Refused(StoreError::AddressTaken(address.clone())));
-            }
-        }
-        let user = self
-            .connection
-            .prepare_cached("INSERT INTO account (display_name) VALUES (?1)")?
-            .insert([&*account.display_name])
-            .map(UserId)?;
-        self.run("INSERT INTO box (user, cursor) VALUES (?1, 0)", [user.0])?;
-        for (place, address) in account.addresses.iter().enumerate() {
-            // One that the list names twice keeps its first place.
-            self.run(
-                "INSERT OR IGNORE INTO address (address, user, place) VALUES (?1, ?2, ?3)",
-                params![address.as_str(), user.0, columns::limit(place)],
-            )?;
-        }
-        self.insert_secrets(user, &account.secrets)?;
-        self.bump_accounts()?;
-        Ok(Outcome::Created(user))
-    }
-
-    fn set_secrets(&mut self, user: UserId, secrets: &[Secret]) -> Result<Outcome, Fault> {
-        self.cursor(user)?;
-        self.run("DELETE FROM secret WHERE user = ?1", [user.0])?;
-        self.run("DELETE FROM session WHERE user = ?1", [user.0])?;
-        self.insert_secrets(user, secrets)?;
-        self.bump_accounts()?;
-        Ok(Outcome::Done)
-    }
-
-    fn insert_secrets(&mut self, user: UserId, secrets: &[Secret]) -> Result<(), Fault> {
-        for secret in secrets {
-            self.run(
-                "INSERT OR REPLACE INTO secret (user, realm, username, md5, sha256) VALUES (?1, ?2, ?3, ?4, ?5)",
-                params![user.0, &*secret.realm, &*secret.username, secret.ha1.md5, secret.ha1.sha256],
-            )?;
-        }
-        Ok(())
-    }
-
-    fn remove_account(&mut self, user: UserId) -> Result<Outcome, Fault> {
-        self.cursor(user)?;
-        self.cache.boxes.remove(&user);
-        self.cache.folders.remove(&user);
-        self.dirty_boxes.remove(&user);
-        self.dirty_folders.retain(|(owner, _)| *owner != user);
-        self.touched.retain(|touched| *touched != user);
-        // Whose other copy is still in somebody's box stays. No index leads from a content to its copies: this is rare, so it may read.
-        self.connection.execute_batch(
-            "CREATE TEMP TABLE IF NOT EXISTS orphan (content INTEGER PRIMARY KEY); \
-             DELETE FROM temp.orphan;",
-        )?;
-        self.run("INSERT OR IGNORE INTO temp.orphan SELECT content FROM entry WHERE user = ?1", [user.0])?;
-        self.run("DELETE FROM entry WHERE user = ?1", [user.0])?;
-        self.run("DELETE FROM temp.orphan WHERE content IN (SELECT content FROM entry)", [])?;
-        self.run("DELETE FROM content WHERE id IN (SELECT content FROM temp.orphan)", [])?;
-        self.run("DELETE FROM folder WHERE user = ?1", [user.0])?;
-        self.run("DELETE FROM folder_state WHERE user = ?1", [user.0])?;
-        self.run("DELETE FROM pending WHERE user = ?1", [user.0])?;
-        self.run("DELETE FROM box WHERE user = ?1", [user.0])?;
-        // Addresses, secrets, sessions and bindings go with it.
-        self.run("DELETE FROM account WHERE user = ?1", [user.0])?;
-        self.bump_accounts()?;
-        Ok(Outcome::Done)
-    }
-
     fn counter(&self, name: &str) -> Result<i64, Fault> {
         let mut statement = self.connection.prepare_cached("SELECT value FROM counter WHERE name = ?1")?;
         Ok(statement.query_row([name], |row| row.get(0)).optional()?.unwrap_or(0))
@@ -528,10 +408,6 @@ impl<'c> Batch<'c> {
 
     fn set_counter(&self, name: &str, value: i64) -> Result<(), Fault> {
         self.run("INSERT OR REPLACE INTO counter (name, value) VALUES (?1, ?2)", params![name, value]).map(drop)
-    }
-
-    fn bump_accounts(&self) -> Result<(), Fault> {
-        self.set_counter(super::ACCOUNTS, self.counter(super::ACCOUNTS)? + 1)
     }
 
     /// Writes back what was counted. To be called once before the transaction (or the savepoint) ends.

@@ -1,4 +1,7 @@
 //! The queries. Each works on one snapshot: a read transaction where it needs more than one statement.
+//!
+//! SQLite has no statistics to plan by and would read a user's whole history to spare itself a sort, hence `INDEXED BY`, and `CROSS JOIN`
+//! for a join in the order written.
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -73,9 +76,10 @@ pub(super) fn conversations(connection: &Connection, user: UserId, before: Optio
     let mut statement = snapshot.prepare_cached(&format!(
         "SELECT {ENTRY}, s.unread, s.change, \
          (SELECT a.display_name FROM address JOIN account a USING (user) WHERE address.address = f.peer) \
-         FROM folder_state s JOIN folder f ON f.user = s.user AND f.id = s.folder \
+         FROM (SELECT * FROM folder_state WHERE user = ?1 AND (?2 IS NULL OR newest < ?2) ORDER BY newest DESC LIMIT ?3) s \
+         JOIN folder f ON f.user = s.user AND f.id = s.folder \
          JOIN entry e ON e.user = s.user AND e.folder = s.folder AND e.seq = s.newest JOIN content c ON c.id = e.content \
-         WHERE s.user = ?1 AND (?2 IS NULL OR s.newest < ?2) ORDER BY s.newest DESC LIMIT ?3"
+         ORDER BY s.newest DESC"
     ))?;
     let rows = statement.query_map(params![user.0, before.map(count), columns::limit(limit.min(MOST))], |row| {
         let last = read_entry(row, user)?;
@@ -118,9 +122,9 @@ pub(super) fn changes(connection: &Connection, user: UserId, since: u64, limit: 
     let mut entries: Vec<Entry> = Vec::new();
     for which in [
         // Unchanged since they came; and changed later.
-        "SELECT e.user, e.folder, e.seq FROM folder_state s JOIN entry e ON e.user = s.user AND e.folder = s.folder AND e.seq > ?2 \
+        "SELECT e.user, e.folder, e.seq FROM folder_state s CROSS JOIN entry e ON e.user = s.user AND e.folder = s.folder AND e.seq > ?2 \
          WHERE s.user = ?1 AND s.change > ?2 AND e.change = e.seq ORDER BY e.seq LIMIT ?3",
-        "SELECT e.user, e.folder, e.seq FROM entry e WHERE e.user = ?1 AND e.change > ?2 AND e.change > e.seq ORDER BY e.change LIMIT ?3",
+        "SELECT e.user, e.folder, e.seq FROM entry e INDEXED BY entry_changed WHERE e.user = ?1 AND e.change > ?2 AND e.change > e.seq ORDER BY e.change LIMIT ?3",
     ] {
         // The places first: only those that are asked for are read whole.
         let mut statement = snapshot.prepare_cached(&format!(
@@ -144,7 +148,9 @@ pub(super) fn changes(connection: &Connection, user: UserId, since: u64, limit: 
 
 pub(super) fn message(connection: &Connection, user: UserId, direction: Direction, message_id: &MessageId) -> rusqlite::Result<Vec<Entry>> {
     let mut statement = connection.prepare_cached(&format!(
-        "SELECT {ENTRY} FROM {ENTRY_FROM} WHERE e.user = ?1 AND e.key = ?2 AND e.outgoing = ?3 AND c.message_id = ?4 ORDER BY e.seq"
+        "SELECT {ENTRY} FROM entry e INDEXED BY entry_by_key JOIN content c ON c.id = e.content \
+         JOIN folder f ON f.user = e.user AND f.id = e.folder \
+         WHERE e.user = ?1 AND e.key = ?2 AND e.outgoing = ?3 AND c.message_id = ?4 ORDER BY e.seq"
     ))?;
     let rows = statement
         .query_map(params![user.0, key(message_id), direction == Direction::Out, message_id.as_str()], |row| read_entry(row, user))?;
@@ -180,11 +186,14 @@ fn queued(row: &Row<'_>) -> rusqlite::Result<Queued> {
     })
 }
 
+/// The bindings of one user, or of all.
 pub(super) fn bindings(connection: &Connection, user: Option<UserId>) -> rusqlite::Result<Vec<StoredBinding>> {
-    let mut statement = connection.prepare_cached(
+    // Two statements: under one condition for both there would be no index to use.
+    let whose = if user.is_some() { "user = ?1" } else { "?1 IS NULL" };
+    let mut statement = connection.prepare_cached(&format!(
         "SELECT user, key, address, contact, path, call_id, cseq, hop, user_agent, registered_at, expires_at \
-         FROM binding WHERE ?1 IS NULL OR user = ?1 ORDER BY user, registered_at, key",
-    )?;
+         FROM binding WHERE {whose} ORDER BY user, registered_at, key"
+    ))?;
     let rows = statement.query_map([user.map(|user| user.0)], |row| {
         Ok(StoredBinding {
             user: UserId(row.get(0)?),
