@@ -1,28 +1,5 @@
-//! The Tandem web app: draws the engine's view and performs its outputs.
-//!
-//! `shell` is the only part that touches the browser. `pages` and `components` draw what the engine shows and turn what a person does
-//! into commands; `ui` is what they are made of; `texts` has every word. `prose`, `route`, `who` and `window` are plain functions.
-
-mod app;
-mod components;
-mod pages;
-mod prose;
-mod route;
-mod shell;
-mod texts;
-mod ui;
-mod who;
-mod window;
-
-use shell::settings::Settings;
-use shell::{dom, updates};
-use texts::Language;
+//! The web app as a program: everything is in the library, where tests reach it.
 
 fn main() {
-    let language = dom::languages().first().map_or(Language::English, |tag| Language::of(tag));
-    texts::speak(language);
-    dom::set_root("lang", Some(language.tag()));
-    Settings::load().dress();
-    updates::install();
-    yew::Renderer::<app::App>::new().render();
+    web::run();
 }

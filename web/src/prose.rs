@@ -104,6 +104,7 @@ pub fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn links(text: &str) -> Vec<String> {
         let hrefs = |piece| if let Piece::Link { href, .. } = piece { Some(href) } else { None };

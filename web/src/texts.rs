@@ -166,6 +166,7 @@ pub enum Phrase<'a> {
     Connection,
     LinkOffline,
     LinkOfflineHint,
+    LinkLost,
     LinkConnecting,
     LinkConnectingIn(u32),
     LinkRefused(&'a str),
@@ -242,6 +243,7 @@ impl Phrase<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn plurals_follow_the_number() {

@@ -60,6 +60,7 @@ pub fn short(address: &Address, home: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     /// R316: people write addresses in many forms.
     #[test]

@@ -95,6 +95,7 @@ pub fn around(at: usize, most: usize, count: usize) -> Range<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn layout(count: u32) -> Layout {
         let mut heights = Heights::new();

@@ -49,36 +49,32 @@ pub fn LinkBanner(props: &Props) -> Html {
         let onclick = props.onretry.reform(|_: MouseEvent| ());
         html! { <button type="button" {onclick}>{ Phrase::TryNow.say() }</button> }
     };
-    let (refused, content) = match &props.link {
-        Link::Online => (false, None),
-        Link::Refused(reason) => {
-            let content = html! { <><Icon glyph={Glyph::Alert} /><span>{ Phrase::LinkRefused(reason).say() }</span>{ retry() }</> };
-            (true, Some(content))
-        }
-        _ if *patient => (false, None),
-        Link::Offline => {
-            let content = html! { <><Icon glyph={Glyph::CloudOff} /><span><strong>{ Phrase::LinkOffline.say() }</strong>{ " " }{ Phrase::LinkOfflineHint.say() }</span></> };
-            (false, Some(content))
-        }
-        Link::Connecting { retry_at, .. } => {
-            let left = retry_at.map(|at| at.since(clock::now()).as_millis().div_ceil(1000) as u32).filter(|left| *left > 0);
-            let content = match left {
-                Some(left) => {
-                    html! { <><Icon glyph={Glyph::CloudOff} /><span>{ Phrase::LinkConnectingIn(left).say() }</span>{ retry() }</> }
-                }
-                None => html! { <><Spinner /><span>{ Phrase::LinkConnecting.say() }</span></> },
-            };
-            (false, Some(content))
-        }
+    let left = match &props.link {
+        Link::Connecting { retry_at: Some(at), .. } => at.since(clock::now()).as_millis().div_ceil(1000) as u32,
+        Link::Connecting { retry_at: None, .. } | Link::Offline | Link::Online | Link::Refused(_) => 0,
     };
-    // The region is always there, so that a screen reader notices what comes into it; the countdown itself stays quiet.
+    let line =
+        |glyph: Glyph, words: AttrValue, extra: Html| html! { <div class="banner"><Icon {glyph} /><span>{ words }</span>{ extra }</div> };
+    // What a screen reader is told when it changes; the countdown, which changes every second, stands outside.
+    let told = match &props.link {
+        Link::Online => html! { <span class="unseen">{ Phrase::LinkOnline.say() }</span> },
+        Link::Refused(reason) => html! {
+            <div class="banner banner--refused"><Icon glyph={Glyph::Alert} /><span>{ Phrase::LinkRefused(reason).say() }</span>{ retry() }</div>
+        },
+        Link::Offline | Link::Connecting { .. } if *patient => html! {},
+        Link::Offline => line(Glyph::CloudOff, Phrase::LinkOffline.say(), html! { <span>{ Phrase::LinkOfflineHint.say() }</span> }),
+        Link::Connecting { .. } if left > 0 => html! { <span class="unseen">{ Phrase::LinkLost.say() }</span> },
+        Link::Connecting { .. } => html! { <div class="banner"><Spinner /><span>{ Phrase::LinkConnecting.say() }</span></div> },
+    };
     html! {
         <aside class="frame__banner" aria-label={Phrase::Connection.say()}>
-            <div class="unseen" role="status">{ announcement(&props.link, *patient) }</div>
-            if let Some(content) = content {
-                <div class={classes!("banner", refused.then_some("banner--refused"))} data-link={link_name(&props.link)}>{ content }</div>
+            <div role="status" aria-label={Phrase::Connection.say()}>{ told }</div>
+            if left > 0 && !*patient {
+                { line(Glyph::CloudOff, Phrase::LinkConnectingIn(left).say(), retry()) }
             }
-            if !props.storage { <div class="banner" role="status"><Icon glyph={Glyph::Alert} /><span>{ Phrase::StorageGone.say() }</span></div> }
+            if !props.storage {
+                <div role="status">{ line(Glyph::Alert, Phrase::StorageGone.say(), html! {}) }</div>
+            }
             if props.outdated {
                 <div class="banner banner--news" role="status">
                     <span>{ Phrase::UpdateReady.say() }</span>
@@ -86,24 +82,5 @@ pub fn LinkBanner(props: &Props) -> Html {
                 </div>
             }
         </aside>
-    }
-}
-
-fn announcement(link: &Link, patient: bool) -> AttrValue {
-    match link {
-        Link::Online => Phrase::LinkOnline.say(),
-        Link::Refused(reason) => Phrase::LinkRefused(reason).say(),
-        _ if patient => AttrValue::Static(""),
-        Link::Offline => Phrase::LinkOffline.say(),
-        Link::Connecting { .. } => Phrase::LinkConnecting.say(),
-    }
-}
-
-fn link_name(link: &Link) -> &'static str {
-    match link {
-        Link::Online => "online",
-        Link::Offline => "offline",
-        Link::Connecting { .. } => "connecting",
-        Link::Refused(_) => "refused",
     }
 }

@@ -484,6 +484,7 @@ const SYMBOLS: &str = "\
 mod tests {
     use super::*;
     use std::collections::HashSet;
+    use wasm_bindgen_test::wasm_bindgen_test as test;
 
     #[test]
     fn every_emoji_has_one_name() {

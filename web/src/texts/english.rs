@@ -120,6 +120,7 @@ pub fn words(phrase: Phrase<'_>) -> Cow<'static, str> {
         Connection => "Connection",
         LinkOffline => "You are offline.",
         LinkOfflineHint => "What you write is kept and sent as soon as you are back.",
+        LinkLost => "No connection.",
         LinkConnecting => "Connecting…",
         LinkConnectingIn(seconds) => {
             return Cow::Owned(format!("No connection. Trying again in {}.", plural(seconds, "second", "seconds")));
