@@ -3,6 +3,8 @@
 //! `shell` is the only part that touches the browser. `pages` and `components` draw what the engine shows and turn what a person does
 //! into commands; `ui` is what they are made of; `texts` has every word. `prose`, `route`, `who` and `window` are plain functions.
 
+#![allow(missing_debug_implementations, reason = "components and their properties are drawn, never printed")]
+
 pub mod app;
 pub mod components;
 pub mod pages;

@@ -17,12 +17,13 @@ pub struct Heights<K> {
     sum: f64,
 }
 
-impl<K: Hash + Eq> Heights<K> {
-    /// None yet.
-    pub fn new() -> Self {
+impl<K> Default for Heights<K> {
+    fn default() -> Self {
         Heights { known: HashMap::new(), sum: 0.0 }
     }
+}
 
+impl<K: Hash + Eq> Heights<K> {
     /// Notes what a row measures; true when that is news.
     pub fn note(&mut self, row: K, height: f64) -> bool {
         let before = self.known.insert(row, height);
@@ -98,7 +99,7 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn layout(count: u32) -> Layout {
-        let mut heights = Heights::new();
+        let mut heights = Heights::default();
         for row in 0..10u32 {
             heights.note(row, 50.0);
         }
@@ -122,7 +123,7 @@ mod tests {
         let rows = 10..20;
         assert_eq!(layout.above(&rows) + 10.0 * 50.0 + layout.below(&rows), 5000.0);
         assert_eq!(layout.below(&(0..100)), 0.0);
-        assert_eq!(Layout::new([].iter(), &Heights::<u32>::new()).touched(0.0, 500.0), 0..0);
+        assert_eq!(Layout::new([].iter(), &Heights::<u32>::default()).touched(0.0, 500.0), 0..0);
     }
 
     #[test]
@@ -136,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_height_is_news_once() {
-        let mut heights = Heights::new();
+        let mut heights = Heights::default();
         assert!(heights.note("a", 40.0));
         assert!(!heights.note("a", 40.2));
         assert!(heights.note("a", 60.0));

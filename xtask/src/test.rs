@@ -35,7 +35,18 @@ fn lint() -> Result<()> {
     step("Clippy of the web app", || {
         let mut clippy = command("cargo");
         wasm.prepare(&mut clippy)?;
-        clippy.args(["clippy", "--quiet", "--locked", "--all-targets", "--package", "web", "--target", "wasm32-unknown-unknown"]);
+        // The core has been checked above; on 32 bits its values are smaller, and what it expects of clippy does not come.
+        clippy.args([
+            "clippy",
+            "--quiet",
+            "--locked",
+            "--all-targets",
+            "--no-deps",
+            "--package",
+            "web",
+            "--target",
+            "wasm32-unknown-unknown",
+        ]);
         run(clippy.args(["--", "--deny", "warnings"]))
     })
 }

@@ -138,7 +138,7 @@ impl Component for Thread {
             let link = ctx.link().clone();
             move |outside| link.send_message(Msg::Outside(outside))
         });
-        let heights = Heights::new();
+        let heights = Heights::default();
         let layout = Layout::new(order.iter(), &heights);
         let (drawn, target) = match divider.as_ref().and_then(|divider| order.iter().position(|id| id == divider)) {
             Some(at) => (window::around(at, MOST, order.len()), divider.clone().map(|id| Target::Row { id, at: 0.25, flash: false })),
