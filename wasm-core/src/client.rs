@@ -37,3 +37,6 @@ pub use engine::Engine;
 pub use failure::Failure;
 pub use io::{Alert, Change, Command, Input, LONGEST_TEXT, Output, Profile, Role, Secret, Socket};
 pub use record::{Errand, Folder, Message, Notice, Place, Record, STORES, Settings};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,8 @@
+//! The engine alone against scripted peers under virtual time.
+
+mod history;
+mod link;
+mod messages;
+mod model;
+mod stage;
+mod tabs;
