@@ -11,7 +11,7 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use super::imdn::Wants;
-use super::mime::{self, Head, Part};
+use super::mime::{self, Head, Part, has_control};
 use crate::{Text, Time};
 use lexis::{bare_uri, find_unquoted, push_display, push_quiet, push_uri, unescape, unquote};
 
@@ -146,8 +146,7 @@ impl Cpim {
                 return Err(at(Fault::TooLarge));
             }
             let (name, rest) = line.split_once(':').ok_or(at(Fault::Header))?;
-            if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_graphic()) || rest.contains(|c: char| c.is_control() && c != '\t')
-            {
+            if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_graphic()) || has_control(rest) {
                 return Err(at(Fault::Header));
             }
             let (params, value) = match rest.starts_with(';') {

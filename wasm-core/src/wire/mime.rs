@@ -143,6 +143,13 @@ impl fmt::Display for Field {
     }
 }
 
+/// Whether a text holds a control character other than the tab.
+pub(super) fn has_control(text: &str) -> bool {
+    // Only a text that is not ASCII can hold the controls beyond it.
+    text.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t')
+        || !text.is_ascii() && text.chars().any(|c| c.is_control() && c != '\t')
+}
+
 /// Reads the header fields that begin at `start`, and says where the body begins. Fields up to the end of the input have an empty body.
 pub(super) fn parse_head(input: &[u8], start: usize) -> Result<(Vec<Field>, usize), MimeError> {
     let head = Head::find(input, start, true)?;
@@ -153,7 +160,7 @@ pub(super) fn parse_head(input: &[u8], start: usize) -> Result<(Vec<Field>, usiz
         }
         if line.starts_with([' ', '\t']) {
             let last = fields.last_mut().ok_or(MimeError { fault: Fault::Field, offset })?;
-            if line.contains(|c: char| c.is_control() && c != '\t') {
+            if has_control(line) {
                 return Err(MimeError { fault: Fault::Encoding, offset });
             }
             last.value = Text::from([&*last.value, line.trim()].join(" ").trim());
@@ -161,7 +168,7 @@ pub(super) fn parse_head(input: &[u8], start: usize) -> Result<(Vec<Field>, usiz
         }
         let (name, value) = line.split_once(':').ok_or(MimeError { fault: Fault::Field, offset })?;
         let name = name.trim_end();
-        if value.contains(|c: char| c.is_control() && c != '\t') {
+        if has_control(value) {
             return Err(MimeError { fault: Fault::Encoding, offset });
         }
         if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_graphic()) {

@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 
 use crate::Text;
+use crate::wire::mime::has_control;
 
 /// Resolves backslash escapes. A backslash that begins none stands for itself.
 pub(super) fn unescape(head: &Text, escaped: &str) -> Text {
@@ -69,6 +70,9 @@ pub(super) fn push_escaped(out: &mut String, plain: &str) {
 
 /// Writes a value that is escaped already; only controls, which it cannot hold, are escaped.
 pub(super) fn push_quiet(out: &mut String, value: &str) {
+    if !has_control(value) {
+        return out.push_str(value);
+    }
     for character in value.chars() {
         match character {
             '\t' => out.push('\t'),
