@@ -6,7 +6,7 @@
 use std::fmt;
 
 use super::hash::{Algorithm, Count, Ha1, response};
-use crate::wire::sip::{Auth, Authorization, ProxyAuthenticate, ProxyAuthorization, Request, Response, TypedHeader, WwwAuthenticate};
+use crate::wire::sip::{Auth, Authorization, ProxyAuthenticate, ProxyAuthorization, Request, Response, TypedHeader, Uri, WwwAuthenticate};
 use crate::{Entropy, Text};
 
 /// What proves who the user is.
@@ -51,7 +51,7 @@ pub struct Authenticator {
 /// The last challenge of a realm.
 #[derive(Debug)]
 struct Challenge {
-    proxy: bool,
+    from: Challenger,
     realm: String,
     nonce: String,
     opaque: Option<String>,
@@ -59,6 +59,15 @@ struct Challenge {
     ha1: Ha1,
     /// With `qop=auth`, the number of times that the nonce was used.
     count: Option<u32>,
+}
+
+/// Who wants to know.
+#[derive(Clone, Debug, PartialEq)]
+enum Challenger {
+    /// A proxy on the way of every request.
+    Proxy,
+    /// The server that requests to this URI end at.
+    Server(Uri),
 }
 
 impl Authenticator {
@@ -72,13 +81,19 @@ impl Authenticator {
 
     /// Takes in the challenge of a 401 or 407, the answer to `sent`. On success the request can be sent again, [authorised](Self::authorize).
     pub fn challenged(&mut self, sent: &Request, response: &Response) -> Result<(), Unanswerable> {
-        let servers = response.headers.list::<WwwAuthenticate>().unwrap_or_default().into_iter().map(|challenge| (false, challenge.0));
-        let proxies = response.headers.list::<ProxyAuthenticate>().unwrap_or_default().into_iter().map(|challenge| (true, challenge.0));
+        let servers = response
+            .headers
+            .list::<WwwAuthenticate>()
+            .unwrap_or_default()
+            .into_iter()
+            .map(|challenge| (Challenger::Server(sent.uri.clone()), challenge.0));
+        let proxies =
+            response.headers.list::<ProxyAuthenticate>().unwrap_or_default().into_iter().map(|challenge| (Challenger::Proxy, challenge.0));
         let mut best: Vec<(Challenge, bool)> = Vec::new();
-        for (proxy, auth) in servers.chain(proxies) {
-            let Some(challenge) = self.read(proxy, &auth) else { continue };
+        for (from, auth) in servers.chain(proxies) {
+            let Some(challenge) = self.read(from, &auth) else { continue };
             let stale = auth.text("stale").is_some_and(|stale| stale.eq_ignore_ascii_case("true"));
-            let known = best.iter().position(|(other, _)| other.proxy == proxy && other.realm == challenge.realm);
+            let known = best.iter().position(|(other, _)| other.from == challenge.from && other.realm == challenge.realm);
             match known {
                 Some(at) if best[at].0.algorithm < challenge.algorithm => best[at] = (challenge, stale),
                 Some(_) => {}
@@ -93,7 +108,7 @@ impl Authenticator {
             if !stale && refused(sent, &challenge) {
                 return Err(Unanswerable::Refused);
             }
-            self.challenges.retain(|other| other.proxy != challenge.proxy || other.realm != challenge.realm);
+            self.challenges.retain(|other| other.from != challenge.from || other.realm != challenge.realm);
             if self.challenges.len() == Self::REALMS {
                 self.challenges.remove(0);
             }
@@ -102,22 +117,24 @@ impl Authenticator {
         Ok(())
     }
 
-    /// Puts credentials into a request for each challenge seen, in place of older ones.
+    /// Puts credentials into a request for each challenge seen that concerns it, in place of older ones.
     pub fn authorize(&mut self, request: &mut Request) {
         request.headers.remove(&Authorization::NAME);
         request.headers.remove(&ProxyAuthorization::NAME);
         for challenge in &mut self.challenges {
+            if matches!(&challenge.from, Challenger::Server(uri) if *uri != request.uri) {
+                continue;
+            }
             let credentials = challenge.answer(&self.username, request, &mut self.entropy);
-            if challenge.proxy {
-                request.headers.put(&ProxyAuthorization(credentials));
-            } else {
-                request.headers.put(&Authorization(credentials));
+            match challenge.from {
+                Challenger::Proxy => request.headers.put(&ProxyAuthorization(credentials)),
+                Challenger::Server(_) => request.headers.put(&Authorization(credentials)),
             }
         }
     }
 
     /// Reads a challenge that can be answered.
-    fn read(&self, proxy: bool, auth: &Auth) -> Option<Challenge> {
+    fn read(&self, from: Challenger, auth: &Auth) -> Option<Challenge> {
         let text = |name: &str| auth.text(name).map(|text| text.into_owned());
         let algorithm = Algorithm::parse(text("algorithm").as_deref())?;
         let realm = text("realm")?;
@@ -126,12 +143,12 @@ impl Authenticator {
             Secret::Ha1 { realm: own, ha1 } if *own == *realm.as_str() => *ha1,
             Secret::Ha1 { .. } => return None,
         };
-        Challenge::new(proxy, auth, realm, algorithm, ha1)
+        Challenge::new(from, auth, realm, algorithm, ha1)
     }
 }
 
 impl Challenge {
-    fn new(proxy: bool, auth: &Auth, realm: String, algorithm: Algorithm, ha1: Ha1) -> Option<Challenge> {
+    fn new(from: Challenger, auth: &Auth, realm: String, algorithm: Algorithm, ha1: Ha1) -> Option<Challenge> {
         let text = |name: &str| auth.text(name).map(|text| text.into_owned());
         let count = match text("qop") {
             None => None,
@@ -139,7 +156,7 @@ impl Challenge {
             Some(_) => return None,
         };
         let nonce = text("nonce").filter(|_| auth.is_digest())?;
-        Some(Challenge { proxy, realm, nonce, opaque: text("opaque"), algorithm, ha1, count })
+        Some(Challenge { from, realm, nonce, opaque: text("opaque"), algorithm, ha1, count })
     }
 
     fn answer(&mut self, username: &str, request: &Request, entropy: &mut Entropy) -> Auth {
@@ -172,10 +189,9 @@ impl Challenge {
 /// A nonce that has worked before may have been forgotten by a server that does not say `stale`.
 fn refused(sent: &Request, challenge: &Challenge) -> bool {
     let of_realm = |auth: &Auth| auth.text("realm").as_deref() == Some(challenge.realm.as_str());
-    let given = if challenge.proxy {
-        sent.headers.list::<ProxyAuthorization>().unwrap_or_default().into_iter().map(|auth| auth.0).find(of_realm)
-    } else {
-        sent.headers.list::<Authorization>().unwrap_or_default().into_iter().map(|auth| auth.0).find(of_realm)
+    let given = match challenge.from {
+        Challenger::Proxy => sent.headers.list::<ProxyAuthorization>().unwrap_or_default().into_iter().map(|auth| auth.0).find(of_realm),
+        Challenger::Server(_) => sent.headers.list::<Authorization>().unwrap_or_default().into_iter().map(|auth| auth.0).find(of_realm),
     };
     given.is_some_and(|given| given.text("nc").is_none_or(|nc| nc == "00000001"))
 }
@@ -190,7 +206,7 @@ pub(super) mod tests {
     pub(in crate::sip::digest) fn answered(challenge: &Auth, request: &Request, username: &str, password: &str, count: u32) -> Auth {
         let secret = Secret::Password(password.into());
         let authenticator = Authenticator::new(username, secret, Entropy::new([1; 32]));
-        let mut challenge = authenticator.read(false, challenge).expect("a challenge that can be answered");
+        let mut challenge = authenticator.read(Challenger::Proxy, challenge).expect("a challenge that can be answered");
         challenge.count = Some(count - 1);
         challenge.answer(username, request, &mut Entropy::new([2; 32]))
     }
@@ -275,6 +291,20 @@ pub(super) mod tests {
         let server = request.headers.read::<Authorization>().unwrap().0;
         let proxy = request.headers.read::<ProxyAuthorization>().unwrap().0;
         assert_eq!((server.text("nonce").as_deref(), proxy.text("nonce").as_deref()), (Some("server"), Some("proxy")));
+    }
+
+    /// R317: whoever a message is for learns nothing from which the password could be guessed.
+    #[test]
+    fn credentials_for_a_server_go_to_that_server_alone() {
+        let mut authenticator = authenticator(Secret::Password("secret".into()));
+        let mut register = pair::request(Method::Register);
+        register.uri = Uri::parse(&"sip:tandem.test".into()).unwrap();
+        authenticator.challenged(&register, &unauthorized(&register, &[challenge("MD5", "n")])).unwrap();
+        let mut message = pair::request(Method::Message);
+        authenticator.authorize(&mut message);
+        assert!(!message.headers.has(&Authorization::NAME));
+        authenticator.authorize(&mut register);
+        assert!(register.headers.has(&Authorization::NAME));
     }
 
     /// A server of RFC 2069 offers no qop, and gets neither a count nor a cnonce.
