@@ -67,7 +67,7 @@ enum Challenger {
     /// A proxy on the way of every request.
     Proxy,
     /// The server that requests to this URI end at.
-    Server(Uri),
+    Server(Box<Uri>),
 }
 
 impl Authenticator {
@@ -86,7 +86,7 @@ impl Authenticator {
             .list::<WwwAuthenticate>()
             .unwrap_or_default()
             .into_iter()
-            .map(|challenge| (Challenger::Server(sent.uri.clone()), challenge.0));
+            .map(|challenge| (Challenger::Server(Box::new(sent.uri.clone())), challenge.0));
         let proxies =
             response.headers.list::<ProxyAuthenticate>().unwrap_or_default().into_iter().map(|challenge| (Challenger::Proxy, challenge.0));
         let mut best: Vec<(Challenge, bool)> = Vec::new();
@@ -122,7 +122,7 @@ impl Authenticator {
         request.headers.remove(&Authorization::NAME);
         request.headers.remove(&ProxyAuthorization::NAME);
         for challenge in &mut self.challenges {
-            if matches!(&challenge.from, Challenger::Server(uri) if *uri != request.uri) {
+            if matches!(&challenge.from, Challenger::Server(uri) if **uri != request.uri) {
                 continue;
             }
             let credentials = challenge.answer(&self.username, request, &mut self.entropy);
