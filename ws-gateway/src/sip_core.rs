@@ -58,6 +58,7 @@ mod relay;
 
 /// What the core asks of the node around it.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "it lives for the time of one input")]
 pub(crate) enum Effect {
     Send {
         hop: Hop,
@@ -75,6 +76,7 @@ pub(crate) enum Effect {
 
 /// What the core says to the service behind it: the requests that trigger it, what became of its own, and who is registered.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "it lives for the time of one input")]
 pub(crate) enum Service {
     /// A request that triggers the service. It has to be answered.
     Request { id: ServerId, source: Source, destination: Destination, request: Request },

@@ -80,6 +80,7 @@ pub enum Hop {
 
 /// What happens to the node.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "most inputs are messages, and a box would cost each of them an allocation")]
 pub enum Input {
     /// A connection is open.
     Opened {

@@ -130,23 +130,33 @@ impl Participating {
 
     /// Sends what may be sent to a user's devices, and asks the store where a lane wants more.
     fn run(&mut self, hand: &mut Hand<'_>, user: UserId) {
-        let Some(mailbox) = self.mailboxes.get(&user) else { return };
-        let bindings: Vec<BindingId> = mailbox.lanes.iter().map(|lane| lane.binding).collect();
-        for binding in bindings {
-            loop {
-                let Some(lane) = self.mailboxes.get_mut(&user).and_then(|mailbox| mailbox.lane(binding)) else { break };
-                let Some(parcel) = lane.next() else { break };
+        let mut nth = 0;
+        while let Some(lane) = self.mailboxes.get_mut(&user).and_then(|mailbox| mailbox.lanes.get_mut(nth)) {
+            let binding = lane.binding;
+            if let Some(parcel) = lane.next() {
+                if parcel.letter.is_none() && parcel.pending.is_some() {
+                    self.resent(hand, &parcel);
+                }
                 self.send(hand, user, binding, parcel, false);
+                continue;
             }
-            let Some(mailbox) = self.mailboxes.get_mut(&user) else { return };
-            if let Some(after) = mailbox.lane(binding).and_then(Lane::ask) {
-                mailbox.reading += 1;
+            if let Some(after) = lane.ask() {
+                if let Some(mailbox) = self.mailboxes.get_mut(&user) {
+                    mailbox.reading += 1;
+                }
                 self.load(Awaited::Queue(user, binding), Query::Pending { user, after, limit: PAGE });
             }
+            nth += 1;
         }
         if self.mailboxes.get(&user).is_some_and(Mailbox::is_empty) {
             self.mailboxes.remove(&user);
         }
+    }
+
+    /// Tells the ladder of something that comes out of the queue.
+    fn resent(&self, hand: &mut Hand<'_>, parcel: &Parcel) {
+        let label = || Envelope::unwrap(&parcel.request).map_or("MESSAGE", |envelope| post::label(&envelope.content)).to_owned();
+        hand.core.step(Function::Participating, Function::Core, label);
     }
 
     /// Sends a parcel to a device, in plain text where it wants it so.
@@ -251,10 +261,6 @@ impl Participating {
             queued.iter().filter(|entry| !mailbox.settled.contains_key(&entry.id) && entry.pending.expires_at > hand.now).collect();
         let parcels: Vec<Arc<Parcel>> = alive.into_iter().filter_map(deferred::parcel).collect();
         let more = queued.len() >= PAGE;
-        for parcel in &parcels {
-            let label = Envelope::unwrap(&parcel.request).map_or("MESSAGE", |envelope| post::label(&envelope.content));
-            hand.core.step(Function::Participating, Function::Core, || label.into());
-        }
         if let Some(lane) = mailbox.lane(binding) {
             lane.loaded(parcels, queued.last().map(|entry| entry.id), more);
         }

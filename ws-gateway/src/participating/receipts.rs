@@ -71,17 +71,17 @@ pub(super) fn asked(wants: Option<Wants>, report: Report) -> ControlFlow<Refusal
 /// notification that waits for the sender's devices.
 pub(super) fn unit(post: &Post, notification: &Notification) -> Unit {
     let mut writes = claim(post, notification);
-    if let Party::User { user, .. } = post.recipient {
-        if let (Some(receipt), Some(message_id)) = (Receipt::of(notification.report), MessageId::parse(&notification.message_id)) {
-            writes.push(Write::Receipt { user, message_id: message_id.clone(), receipt });
-            writes.push(Write::Queue(Pending {
-                user,
-                message_id,
-                kind: PendingKind::Notification,
-                request: super::deferred::encode(&post.request),
-                expires_at: post.expires_at,
-            }));
-        }
+    if let Party::User { user, .. } = post.recipient
+        && let (Some(receipt), Some(message_id)) = (Receipt::of(notification.report), MessageId::parse(&notification.message_id))
+    {
+        writes.push(Write::Receipt { user, message_id: message_id.clone(), receipt });
+        writes.push(Write::Queue(Pending {
+            user,
+            message_id,
+            kind: PendingKind::Notification,
+            request: super::deferred::encode(&post.request),
+            expires_at: post.expires_at,
+        }));
     }
     Unit(writes)
 }

@@ -3,7 +3,9 @@
 //! Each test is a story. The golden files under `ladders/` are the stories' call flows, compared step by step with the flows of the
 //! system description's appendix C.
 
+mod browser;
 mod calls;
+mod chats;
 mod deferred;
 mod hostile;
 mod ladder;

@@ -12,7 +12,7 @@ use wasm_core::wire::imdn::{Delivery, Display, Report};
 use wasm_core::wire::iscomposing::IsComposing;
 use wasm_core::wire::sip::{
     CSeq, CallId, Contact, ContentType, Event as EventHeader, Expires, From, HeaderName, Limits, MaxForwards, Message, Method, RecordRoute,
-    Request, Response, SipUri, Status, To, Uri, Via,
+    Request, Response, SipUri, Status, To, Via,
 };
 use wasm_core::wire::xml::reginfo::Reginfo;
 use wasm_core::{Entropy, Text, Time};
@@ -26,8 +26,6 @@ pub enum Manner {
     Plain,
     /// Refuses every message with this status.
     Refuses(u16),
-    /// Says nothing at all.
-    Silent,
 }
 
 /// What the device got.
@@ -387,7 +385,6 @@ impl Phone {
             Manner::Plain if plain => Status::OK,
             Manner::Plain => Status::UNSUPPORTED_MEDIA_TYPE,
             Manner::Refuses(status) => Status(status),
-            Manner::Silent => return,
         };
         let response = self.response(&request, status);
         self.layer.respond(now, id, response);

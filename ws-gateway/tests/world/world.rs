@@ -7,8 +7,11 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use wasm_core::client::{self, Socket};
 use wasm_core::cpm::address::Address;
 use wasm_core::cpm::envelope::{Content, Envelope};
+use wasm_core::cpm::history::SeenUpTo;
+use wasm_core::cpm::ids::InstanceId;
 use wasm_core::sip::digest::Ha1;
 use wasm_core::wire::imdn::{Delivery, Display, Report};
 use wasm_core::wire::sip::{ContentType, Limits, Message, Method};
@@ -16,6 +19,7 @@ use wasm_core::{Entropy, Text, Time};
 use ws_gateway::node::{Directory, FlowId, Function, Hop, Input, Loaded, Node, NodeConfig, Output, Peer, Query, Transport};
 use ws_gateway::store::{Account, Entry, NewAccount, Secret, Sqlite, Store, UserId, Write};
 
+use crate::browser::{Browser, Want};
 use crate::ladder::{self, Arrow, Flow};
 use crate::phone::Phone;
 
@@ -34,12 +38,79 @@ enum Link {
     Flow { open: Option<FlowId> },
 }
 
+/// What a device is.
+enum Kind {
+    Phone(Box<Phone>),
+    Browser(Box<Browser>),
+}
+
 struct Attached {
-    phone: Phone,
+    kind: Kind,
     site: usize,
     link: Link,
     /// What is sent to or by a device that is unplugged is lost.
     plugged: bool,
+    /// How often the device has opened a connection: what belongs to an earlier one does not reach a later one.
+    sockets: u64,
+}
+
+impl Attached {
+    fn name(&self) -> &'static str {
+        match &self.kind {
+            Kind::Phone(phone) => phone.name,
+            Kind::Browser(browser) => browser.name,
+        }
+    }
+
+    fn phone(&self) -> &Phone {
+        match &self.kind {
+            Kind::Phone(phone) => phone,
+            Kind::Browser(browser) => panic!("{} is a browser", browser.name),
+        }
+    }
+
+    fn phone_mut(&mut self) -> &mut Phone {
+        match &mut self.kind {
+            Kind::Phone(phone) => phone,
+            Kind::Browser(browser) => panic!("{} is a browser", browser.name),
+        }
+    }
+
+    fn next_timeout(&self) -> Option<Time> {
+        match &self.kind {
+            Kind::Phone(phone) => phone.next_timeout(),
+            Kind::Browser(browser) => browser.engine.next_timeout(),
+        }
+    }
+
+    fn timeout(&mut self, now: Time) {
+        match &mut self.kind {
+            Kind::Phone(phone) => phone.timeout(now),
+            Kind::Browser(browser) => browser.handle(now, client::Input::Timeout),
+        }
+    }
+
+    fn receive(&mut self, now: Time, bytes: &Bytes) {
+        match &mut self.kind {
+            Kind::Phone(phone) => phone.receive(now, bytes),
+            Kind::Browser(browser) => browser.socket(now, Socket::Frame(bytes.clone())),
+        }
+    }
+
+    /// The connection is gone, and the device notices.
+    fn cut(&mut self, now: Time) {
+        match &mut self.kind {
+            Kind::Phone(phone) => phone.cut(now),
+            Kind::Browser(browser) => browser.socket(now, Socket::Closed),
+        }
+    }
+
+    fn busy(&self) -> Option<Time> {
+        match &self.kind {
+            Kind::Phone(phone) => phone.busy(),
+            Kind::Browser(_) => None,
+        }
+    }
 }
 
 /// The accounts of a site, shared with its node.
@@ -69,9 +140,23 @@ struct Site {
 }
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a test")]
 enum Parcel {
-    ToSite { site: usize, input: Input },
-    ToPhone { device: usize, bytes: Bytes, flow: Option<FlowId> },
+    Site {
+        site: usize,
+        input: Input,
+    },
+    Device {
+        device: usize,
+        bytes: Bytes,
+        flow: Option<FlowId>,
+    },
+    /// Something that the page hears otherwise than over its socket.
+    Page {
+        device: usize,
+        socket: Option<u64>,
+        input: client::Input,
+    },
 }
 
 pub struct World {
@@ -174,8 +259,52 @@ impl World {
         let phone = Phone::new(name, address, &password(address), index as u8 + 1, udp);
         let site = self.sites.iter().position(|site| Some(site.config.domains[0].as_str()) == address.domain()).unwrap();
         let link = udp.map_or(Link::Flow { open: None }, |addr| Link::Udp { addr });
-        self.phones.push(Attached { phone, site, link, plugged: true });
+        self.phones.push(Attached { kind: Kind::Phone(Box::new(phone)), site, link, plugged: true, sockets: 0 });
         Device(index)
+    }
+
+    /// A browser of a user who is signed in, with the page open.
+    pub fn browser(&mut self, name: &'static str, address: &Address) -> Device {
+        let index = self.phones.len();
+        let mut entropy = Entropy::new([index as u8 + 50; 32]);
+        let profile = client::Profile {
+            address: address.clone(),
+            addresses: vec![address.clone()],
+            display_name: Text::from(address.user()),
+            domain: Text::from(address.domain().unwrap()),
+            instance: InstanceId::new(&mut entropy),
+            device_name: Text::from(name),
+            secret: None,
+        };
+        let mut browser = Browser::new(name, profile, index as u8 + 1);
+        browser.open(self.now);
+        let site = self.sites.iter().position(|site| Some(site.config.domains[0].as_str()) == address.domain()).unwrap();
+        let link = Link::Flow { open: None };
+        self.phones.push(Attached { kind: Kind::Browser(Box::new(browser)), site, link, plugged: true, sockets: 0 });
+        self.post(index);
+        Device(index)
+    }
+
+    /// Lets a browser do something now.
+    pub fn page<T>(&mut self, device: Device, act: impl FnOnce(&mut Browser, Time) -> T) -> T {
+        let now = self.now;
+        let Kind::Browser(browser) = &mut self.phones[device.0].kind else { panic!("not a browser") };
+        let result = act(browser, now);
+        self.post(device.0);
+        result
+    }
+
+    pub fn look(&self, device: Device) -> &Browser {
+        match &self.phones[device.0].kind {
+            Kind::Browser(browser) => browser,
+            Kind::Phone(phone) => panic!("{} is a phone", phone.name),
+        }
+    }
+
+    /// The page is loaded anew. Its connection breaks.
+    pub fn reload(&mut self, device: Device) {
+        self.drop_flow(device);
+        self.page(device, Browser::reload);
     }
 
     /// Opens the device's connection, not signed in by anything.
@@ -199,8 +328,13 @@ impl World {
     /// Closes the device's connection; both ends notice.
     pub fn disconnect(&mut self, device: Device) {
         let now = self.now;
+        self.drop_flow(device);
+        self.phones[device.0].cut(now);
+        self.post(device.0);
+    }
+
+    fn drop_flow(&mut self, device: Device) {
         let attached = &mut self.phones[device.0];
-        attached.phone.cut(now);
         if let Link::Flow { open } = &mut attached.link
             && let Some(flow) = open.take()
         {
@@ -231,10 +365,11 @@ impl World {
             let attached = &mut self.phones[device.0];
             if let Link::Flow { open } = &mut attached.link {
                 *open = None;
-                attached.phone.cut(now);
+                attached.cut(now);
             }
+            self.post(device.0);
         }
-        self.parcels.retain(|_, parcel| !matches!(parcel, Parcel::ToSite { site: to, .. } if *to == site));
+        self.parcels.retain(|_, parcel| !matches!(parcel, Parcel::Site { site: to, .. } if *to == site));
         let site_ref = &mut self.sites[site];
         let seed = [site_ref.next_flow as u8; 32];
         site_ref.node = Node::new(site_ref.config.clone(), site_ref.accounts.clone(), Entropy::new(seed));
@@ -247,7 +382,7 @@ impl World {
     /// Lets a phone do something now.
     pub fn act<T>(&mut self, device: Device, act: impl FnOnce(&mut Phone, Time) -> T) -> T {
         let now = self.now;
-        let result = act(&mut self.phones[device.0].phone, now);
+        let result = act(self.phones[device.0].phone_mut(), now);
         self.post(device.0);
         result
     }
@@ -263,11 +398,11 @@ impl World {
     }
 
     pub fn see(&self, device: Device) -> &Phone {
-        &self.phones[device.0].phone
+        self.phones[device.0].phone()
     }
 
     pub fn change(&mut self, device: Device, change: impl FnOnce(&mut Phone)) {
-        change(&mut self.phones[device.0].phone);
+        change(self.phones[device.0].phone_mut());
     }
 
     /// The user's box.
@@ -321,7 +456,7 @@ impl World {
     pub fn settle(&mut self) {
         loop {
             let wire = self.wires.peek().map(|Reverse((at, _))| *at);
-            let busy = self.phones.iter().filter_map(|attached| attached.phone.busy()).min();
+            let busy = self.phones.iter().filter_map(Attached::busy).min();
             let Some(next) = wire.into_iter().chain(busy).min() else { return };
             self.run_until(next);
         }
@@ -338,7 +473,7 @@ impl World {
         loop {
             let wire = self.wires.peek().map(|Reverse((at, _))| *at);
             let nodes = self.sites.iter().filter_map(|site| site.node.next_timeout());
-            let phones = self.phones.iter().filter_map(|attached| attached.phone.next_timeout());
+            let phones = self.phones.iter().filter_map(Attached::next_timeout);
             let timer = nodes.chain(phones).min();
             let Some(next) = wire.into_iter().chain(timer).min().filter(|next| *next <= until) else { return };
             self.now = self.now.max(next);
@@ -356,9 +491,9 @@ impl World {
                 }
             }
             for device in 0..self.phones.len() {
-                if self.phones[device].phone.next_timeout().is_some_and(|at| at <= self.now) {
+                if self.phones[device].next_timeout().is_some_and(|at| at <= self.now) {
                     let now = self.now;
-                    self.phones[device].phone.timeout(now);
+                    self.phones[device].timeout(now);
                     self.post(device);
                 }
             }
@@ -367,8 +502,8 @@ impl World {
 
     fn arrive(&mut self, parcel: Parcel) {
         match parcel {
-            Parcel::ToSite { site, input } => self.handle(site, input),
-            Parcel::ToPhone { device, bytes, flow } => {
+            Parcel::Site { site, input } => self.handle(site, input),
+            Parcel::Device { device, bytes, flow } => {
                 let attached = &mut self.phones[device];
                 let same = match attached.link {
                     Link::Udp { .. } => true,
@@ -376,8 +511,14 @@ impl World {
                 };
                 if attached.plugged && same {
                     let now = self.now;
-                    attached.phone.receive(now, &bytes);
+                    attached.receive(now, &bytes);
                     self.post(device);
+                }
+            }
+            Parcel::Page { device, socket, input } => {
+                let attached = &self.phones[device];
+                if socket.is_none_or(|socket| socket == attached.sockets) {
+                    self.page(Device(device), |browser, now| browser.handle(now, input));
                 }
             }
         }
@@ -389,25 +530,107 @@ impl World {
         self.parcels.insert(self.sent, parcel);
     }
 
-    /// Sends what a phone wants to send.
+    /// Does what a device wants done.
     fn post(&mut self, device: usize) {
-        for bytes in self.phones[device].phone.take() {
-            let attached = &self.phones[device];
-            let (site, plugged) = (attached.site, attached.plugged);
-            let (hop, transport) = match attached.link {
-                Link::Udp { addr } => (Hop::Udp(addr), Transport::Udp),
-                Link::Flow { open: Some(flow) } => (Hop::Flow(flow), Transport::Ws),
-                Link::Flow { open: None } => continue,
-            };
-            let message = Message::parse(&bytes, &Limits::default()).expect("phones send sound messages");
-            self.arrows.push(Arrow {
-                from: self.phones[device].phone.name.to_owned(),
-                to: format!("Core {}", self.sites[site].letter),
-                what: label(&message),
-            });
-            if plugged {
-                self.wire(WIRE, Parcel::ToSite { site, input: Input::Received { hop, transport, message } });
+        match &mut self.phones[device].kind {
+            Kind::Phone(phone) => {
+                for bytes in phone.take() {
+                    self.transmit(device, &bytes);
+                }
             }
+            Kind::Browser(browser) => {
+                for want in browser.take() {
+                    self.want(device, want);
+                }
+            }
+        }
+    }
+
+    fn want(&mut self, device: usize, want: Want) {
+        let plugged = self.phones[device].plugged;
+        match want {
+            Want::Connect => {
+                self.drop_flow(Device(device));
+                self.phones[device].sockets += 1;
+                let socket = Some(self.phones[device].sockets);
+                let opened = if plugged {
+                    let Kind::Browser(browser) = &self.phones[device].kind else { return };
+                    let user = self.user_id(&browser.engine.profile().address.clone());
+                    self.connect_as(Device(device), Some(user));
+                    Socket::Opened
+                } else {
+                    Socket::Closed
+                };
+                self.wire(WIRE * 2, Parcel::Page { device, socket, input: client::Input::Socket(opened) });
+            }
+            Want::Disconnect => self.drop_flow(Device(device)),
+            Want::Transmit(bytes) if &bytes[..] == b"\r\n\r\n" => {
+                if let Link::Flow { open: flow @ Some(_) } = self.phones[device].link
+                    && plugged
+                {
+                    self.wire(WIRE * 2, Parcel::Device { device, bytes: Bytes::from_static(b"\r\n"), flow });
+                }
+            }
+            Want::Transmit(bytes) => self.transmit(device, &bytes),
+            Want::Http { id, method, path, body } => {
+                let (status, body) = if plugged { self.http(device, method, &path, body.as_deref()) } else { (0, Bytes::new()) };
+                self.wire(WIRE * 2, Parcel::Page { device, socket: None, input: client::Input::Http { id, status, body } });
+            }
+        }
+    }
+
+    /// The history API, as the edge has it.
+    fn http(&mut self, device: usize, method: &str, path: &str, body: Option<&str>) -> (u16, Bytes) {
+        let Kind::Browser(browser) = &self.phones[device].kind else { return (0, Bytes::new()) };
+        let user = self.user_id(&browser.engine.profile().address.clone());
+        let store = &self.sites[self.phones[device].site].store;
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let parameter = |name: &str| {
+            query.split('&').find_map(|pair| pair.split_once('=').filter(|(key, _)| *key == name).map(|(_, value)| unescape(value)))
+        };
+        let number = |name: &str| parameter(name).and_then(|value| value.parse::<u64>().ok());
+        let limit = number("limit").unwrap_or(100) as usize;
+        let parts: Vec<String> = path.trim_start_matches('/').split('/').map(unescape).collect();
+        let json = |value: serde_json::Value| (200, Bytes::from(value.to_string()));
+        match (method, parts.get(4).map(String::as_str)) {
+            ("GET", Some("folders")) => json(serde_json::to_value(store.conversations(user, number("before"), limit).unwrap()).unwrap()),
+            ("GET", Some("objects")) => {
+                let with = Address::parse(&parameter("with").unwrap()).unwrap();
+                json(serde_json::to_value(store.messages(user, &with, number("before"), limit).unwrap()).unwrap())
+            }
+            ("GET", Some("changes")) => {
+                json(serde_json::to_value(store.changes(user, number("since").unwrap_or(0), limit).unwrap()).unwrap())
+            }
+            ("PUT", Some("folders")) => {
+                let with = Address::parse(&parts[5]).unwrap();
+                let seen: SeenUpTo = serde_json::from_str(body.unwrap()).unwrap();
+                let applied = store.commit(vec![Write::Seen { user, with, up_to: seen.up_to }.into()]).remove(0).unwrap();
+                let site = self.phones[device].site;
+                for (user, cursor) in applied.cursors {
+                    self.perform(site, Output::Changed { user, cursor });
+                }
+                (204, Bytes::new())
+            }
+            _ => panic!("nobody serves {method} {path}"),
+        }
+    }
+
+    fn transmit(&mut self, device: usize, bytes: &Bytes) {
+        let attached = &self.phones[device];
+        let (site, plugged) = (attached.site, attached.plugged);
+        let (hop, transport) = match attached.link {
+            Link::Udp { addr } => (Hop::Udp(addr), Transport::Udp),
+            Link::Flow { open: Some(flow) } => (Hop::Flow(flow), Transport::Ws),
+            Link::Flow { open: None } => return,
+        };
+        let message = Message::parse(bytes, &Limits::default()).expect("devices send sound messages");
+        self.arrows.push(Arrow {
+            from: attached.name().to_owned(),
+            to: format!("Core {}", self.sites[site].letter),
+            what: label(&message),
+        });
+        if plugged {
+            self.wire(WIRE, Parcel::Site { site, input: Input::Received { hop, transport, message } });
         }
     }
 
@@ -429,7 +652,7 @@ impl World {
             Output::Commit { ticket, unit } => {
                 if self.sites[site].disk {
                     let result = self.sites[site].store.commit(vec![unit]).remove(0);
-                    self.wire(DISK, Parcel::ToSite { site, input: Input::Stored { ticket, result } });
+                    self.wire(DISK, Parcel::Site { site, input: Input::Stored { ticket, result } });
                 }
             }
             Output::Load { ticket, query } => {
@@ -441,10 +664,21 @@ impl World {
                         store.message(user, direction, &message_id).map(|entries: Vec<Entry>| Loaded::Messages(entries))
                     }
                 };
-                self.wire(Duration::from_millis(1), Parcel::ToSite { site, input: Input::Loaded { ticket, result } });
+                self.wire(Duration::from_millis(1), Parcel::Site { site, input: Input::Loaded { ticket, result } });
             }
-            Output::Close { flow, .. } => self.wire(Duration::ZERO, Parcel::ToSite { site, input: Input::Closed { flow } }),
-            Output::Changed { user, cursor } => self.changes.push((user, cursor)),
+            Output::Close { flow, .. } => self.wire(Duration::ZERO, Parcel::Site { site, input: Input::Closed { flow } }),
+            Output::Changed { user, cursor } => {
+                self.changes.push((user, cursor));
+                for device in 0..self.phones.len() {
+                    let attached = &self.phones[device];
+                    let Kind::Browser(browser) = &attached.kind else { continue };
+                    let open = matches!(attached.link, Link::Flow { open: Some(_) });
+                    if attached.site == site && attached.plugged && open && self.user_id(&browser.engine.profile().address) == user {
+                        let socket = Some(attached.sockets);
+                        self.wire(WIRE, Parcel::Page { device, socket, input: client::Input::Changed { cursor } });
+                    }
+                }
+            }
             Output::Step(step) => {
                 self.arrows.push(Arrow { from: function(step.from), to: function(step.to), what: step.what.as_str().to_owned() });
             }
@@ -460,18 +694,38 @@ impl World {
             _ => false,
         });
         if let Some(device) = phone {
-            self.arrows.push(arrow(self.phones[device].phone.name.to_owned()));
+            self.arrows.push(arrow(self.phones[device].name().to_owned()));
             let flow = if let Hop::Flow(flow) = hop { Some(*flow) } else { None };
-            return self.wire(WIRE, Parcel::ToPhone { device, bytes, flow });
+            return self.wire(WIRE, Parcel::Device { device, bytes, flow });
         }
         if let Hop::Udp(to) = hop
             && let Some(other) = self.sites.iter().position(|other| other.addr == *to)
         {
             self.arrows.push(arrow(format!("Core {}", self.sites[other].letter)));
             let input = Input::Received { hop: Hop::Udp(self.sites[site].addr), transport: Transport::Udp, message: parsed };
-            self.wire(WIRE, Parcel::ToSite { site: other, input });
+            self.wire(WIRE, Parcel::Site { site: other, input });
         }
     }
+}
+
+/// Undoes percent-encoding.
+fn unescape(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((&byte, tail)) = rest.split_first() {
+        let code = std::str::from_utf8(rest.get(1..3).unwrap_or_default()).ok().and_then(|code| u8::from_str_radix(code, 16).ok());
+        match (byte, code) {
+            (b'%', Some(code)) => {
+                bytes.push(code);
+                rest = &rest[3..];
+            }
+            (byte, _) => {
+                bytes.push(byte);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8(bytes).unwrap()
 }
 
 pub fn password(address: &Address) -> String {
