@@ -23,7 +23,8 @@ pub fn dev() -> Result<()> {
     let (trunk, bindgen, optimiser) = (tools::trunk()?, tools::wasm_bindgen()?, tools::wasm_opt()?);
     step("Building the gateway", || run(cargo().args(["build", "--package", "ws-gateway"])))?;
     let mut serve = command(root().join("target/debug/ws-gateway"));
-    serve.args(["serve", "--demo", "--data-dir"]).arg(root().join("data"));
+    // Pages come from Trunk, with an origin of its own.
+    serve.args(["serve", "--demo", "--allowed-origin", "http://127.0.0.1:8081", "--data-dir"]).arg(root().join("data"));
     let _gateway = Gateway(serve.spawn().context("cannot start the gateway")?);
     let mut watch = command(&trunk);
     wasm.prepare(&mut watch)?;
