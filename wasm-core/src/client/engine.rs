@@ -116,8 +116,9 @@ impl Engine {
         match self.role {
             Role::Follower | Role::Ended => None,
             Role::Leader => {
-                let outbox = self.outbox.next_timeout().filter(|_| self.link.is_up());
-                [self.link.next_timeout(), outbox, self.typing.next_timeout(), self.sync.next_timeout()].into_iter().flatten().min()
+                let up = self.link.is_up();
+                let outbox = self.outbox.next_timeout().filter(|_| up);
+                [self.link.next_timeout(), outbox, self.typing.next_timeout(), self.sync.next_timeout(up)].into_iter().flatten().min()
             }
         }
     }
@@ -125,6 +126,10 @@ impl Engine {
     fn follow(&mut self, now: Time, input: Input) {
         match input {
             Input::Lead => self.take_lead(now),
+            Input::Command(Command::Send { to, text, reply_to }) => {
+                let id = MessageId::new(&mut self.entropy);
+                self.outputs.push_back(Output::Forward(Command::SendOnce { id, to, text, reply_to }));
+            }
             Input::Command(command) => self.outputs.push_back(Output::Forward(command)),
             Input::Network(there) => self.link.network(now, there),
             Input::Follow | Input::Socket(_) | Input::Http { .. } | Input::Changed { .. } | Input::Visible(_) | Input::Timeout => {}
@@ -253,7 +258,15 @@ impl Engine {
 
     fn command(&mut self, now: Time, command: Command) {
         match command {
-            Command::Send { to, text, reply_to } => self.compose(now, to, text, reply_to),
+            Command::Send { to, text, reply_to } => {
+                let id = MessageId::new(&mut self.entropy);
+                self.compose(now, id, to, text, reply_to);
+            }
+            Command::SendOnce { id, to, text, reply_to } => {
+                if self.memory.folder(&to).is_none_or(|folder| folder.get(&id).is_none()) {
+                    self.compose(now, id, to, text, reply_to);
+                }
+            }
             Command::Retry(id) => self.retry(now, &id),
             Command::Delete(id) => self.delete(&id),
             Command::Typing { to, active } => {
@@ -282,24 +295,24 @@ impl Engine {
     }
 
     /// Writes a message, which then waits to be sent.
-    fn compose(&mut self, now: Time, to: Address, text: String, reply_to: Option<MessageId>) {
+    fn compose(&mut self, now: Time, id: MessageId, to: Address, text: String, reply_to: Option<MessageId>) {
         if text.trim().is_empty() {
             return;
         }
         let answered = reply_to.and_then(|id| self.memory.folder(&to)?.get(&id)?.contribution.clone());
-        self.write(now, to.clone(), Text::from(text), answered);
+        self.write(now, id, to.clone(), Text::from(text), answered);
         let row = Folder { draft: Text::default(), draft_reply: None, ..self.row(&to) };
         self.keep_row_if_changed(row);
         self.typing.sent(&to);
     }
 
-    fn write(&mut self, now: Time, to: Address, text: Text, in_reply_to: Option<ContributionId>) {
+    fn write(&mut self, now: Time, id: MessageId, to: Address, text: Text, in_reply_to: Option<ContributionId>) {
         let mut row = self.row(&to);
         let conversation = row.conversation.get_or_insert_with(|| ConversationId::new(&mut self.entropy)).clone();
         self.keep_row_if_changed(row);
         let nth = self.memory.next_nth(now);
         let message = Message {
-            id: MessageId::new(&mut self.entropy),
+            id,
             with: to,
             outgoing: true,
             place: Place::Last(nth),
@@ -343,7 +356,8 @@ impl Engine {
         if message.failure.is_some() {
             self.keep(Record::Forgotten { with: message.with.clone(), id: message.id.clone() });
         }
-        self.write(now, message.with, message.text, message.in_reply_to);
+        let id = MessageId::new(&mut self.entropy);
+        self.write(now, id, message.with, message.text, message.in_reply_to);
     }
 
     /// Drops a message that no server has and that is not on its way.

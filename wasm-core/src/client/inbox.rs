@@ -80,29 +80,39 @@ impl Engine {
                 return;
             }
             Some(known) => known,
-            None => Message {
-                id,
-                with: with.clone(),
-                outgoing: false,
-                place: Place::After(self.memory.top, self.memory.next_nth(now)),
-                at: envelope.date.map_or(now, |date| date.min(now)),
-                text,
-                conversation: envelope.conversation.clone(),
-                contribution: envelope.contribution.clone(),
-                in_reply_to: envelope.in_reply_to.clone(),
-                receipt: Receipt::Sent,
-                seen: false,
-                wants: envelope.wants,
-                failure: None,
-            },
+            // Written to oneself on another device.
+            None if self.is_self(&with) => {
+                let receipt = Receipt::Delivered;
+                Message { outgoing: true, seen: true, receipt, ..self.incoming(now, id, envelope, text) }
+            }
+            None => self.incoming(now, id, envelope, text),
         };
         if is_new {
             self.greet(&with, envelope);
         }
         let message = self.report_delivery(now, message);
         self.keep_if_changed(message.clone());
-        if is_new {
+        if is_new && !message.outgoing {
             self.alert(&message);
+        }
+    }
+
+    /// A message as it comes in.
+    fn incoming(&self, now: Time, id: MessageId, envelope: &Envelope, text: Text) -> Message {
+        Message {
+            id,
+            with: envelope.from.clone(),
+            outgoing: false,
+            place: Place::After(self.memory.top, self.memory.next_nth(now)),
+            at: envelope.date.map_or(now, |date| date.min(now)),
+            text,
+            conversation: envelope.conversation.clone(),
+            contribution: envelope.contribution.clone(),
+            in_reply_to: envelope.in_reply_to.clone(),
+            receipt: Receipt::Sent,
+            seen: false,
+            wants: envelope.wants,
+            failure: None,
         }
     }
 

@@ -101,6 +101,18 @@ pub enum Command {
         #[serde(default)]
         reply_to: Option<MessageId>,
     },
+    /// The same under an identifier chosen before, so that doing it twice does it once: what a follower forwards.
+    SendOnce {
+        /// The message's identifier.
+        id: MessageId,
+        /// To whom.
+        to: Address,
+        /// The text.
+        text: String,
+        /// The message that it answers.
+        #[serde(default)]
+        reply_to: Option<MessageId>,
+    },
     /// Send a message again that has failed.
     Retry(MessageId),
     /// Drop a message that was never sent.

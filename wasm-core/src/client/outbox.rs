@@ -71,7 +71,7 @@ pub struct Sent {
 enum What {
     Text { lane: Lane, id: MessageId },
     Notice { lane: Lane, key: String },
-    Typing,
+    Typing { to: Address },
 }
 
 /// What a final response means for what was sent.
@@ -122,8 +122,11 @@ impl Outbox {
         self.lanes.get(&lane).is_some_and(|progress| progress.state == State::OnItsWay)
     }
 
-    /// When a lane has waited long enough.
+    /// When a lane has waited long enough and there is room for it.
     pub fn next_timeout(&self) -> Option<Time> {
+        if self.sent.len() >= ON_THEIR_WAY {
+            return None;
+        }
         self.lanes
             .values()
             .filter_map(|progress| match progress.state {
@@ -248,8 +251,9 @@ impl Engine {
     pub(super) fn tell_typing(&mut self, now: Time, to: Address, composing: IsComposing) {
         if self.link.is_up() && self.outbox.sent.len() < ON_THEIR_WAY {
             let conversation = self.memory.folder(&to).and_then(|folder| folder.row.conversation.clone());
-            let envelope = Envelope { conversation, ..Envelope::new(self.profile.address.clone(), to, Content::Composing(composing)) };
-            self.send(now, What::Typing, &envelope);
+            let content = Content::Composing(composing);
+            let envelope = Envelope { conversation, ..Envelope::new(self.profile.address.clone(), to.clone(), content) };
+            self.send(now, What::Typing { to }, &envelope);
         }
     }
 
@@ -273,7 +277,7 @@ impl Engine {
         let Some(sent) = self.outbox.sent.remove(&id) else { return };
         match (lost, &sent.what) {
             (true, What::Text { lane, .. } | What::Notice { lane, .. }) => self.outbox.set(lane, State::Ready),
-            (true, What::Typing) => {}
+            (true, What::Typing { .. }) => {}
             (false, _) => self.settle(now, sent.what, Outcome::Later { wait: None }),
         }
     }
@@ -292,7 +296,11 @@ impl Engine {
 
     fn settle(&mut self, now: Time, what: What, outcome: Outcome) {
         match what {
-            What::Typing => {}
+            What::Typing { to } => {
+                if let Outcome::Refused(_) = outcome {
+                    self.typing.unwelcome(to);
+                }
+            }
             What::Text { lane, id } => {
                 let failure = match outcome {
                     Outcome::Accepted => None,

@@ -110,10 +110,10 @@ impl Sync {
         self.retry_at = None;
     }
 
-    /// When [`Sync::overdue`] or the next attempt is due.
-    pub fn next_timeout(&self) -> Option<Time> {
+    /// When [`Sync::overdue`] or the next attempt is due, on a link that is up or not.
+    pub fn next_timeout(&self, up: bool) -> Option<Time> {
         let has_work = self.wanted || self.recount || !self.owed.is_empty();
-        let retry_at = self.retry_at.filter(|_| has_work);
+        let retry_at = self.retry_at.filter(|_| has_work && up);
         self.asked.values().map(|asked| asked.until).chain(retry_at).min()
     }
 
@@ -122,7 +122,11 @@ impl Sync {
         self.asked.iter().find(|(_, asked)| asked.until <= now).map(|(id, _)| *id)
     }
 
-    fn may_ask(&mut self, now: Time) -> bool {
+    /// After a failure, a link that is down says enough: its return is waited for.
+    fn may_ask(&mut self, now: Time, up: bool) -> bool {
+        if self.failures > 0 && !up {
+            return false;
+        }
         if self.retry_at.is_some_and(|at| at <= now) {
             self.retry_at = None;
         }
@@ -142,7 +146,7 @@ impl Sync {
 impl Engine {
     /// Asks what has to be asked.
     pub(super) fn ask_history(&mut self, now: Time) {
-        if !self.sync.may_ask(now) {
+        if !self.sync.may_ask(now, self.link.is_up()) {
             return;
         }
         let busy = self.sync.is_asking(|what| matches!(what, What::Folders | What::Counts | What::Changes { .. }));
@@ -370,6 +374,9 @@ impl Engine {
     /// Takes the server's state of a message in, and gives the message as it is then known.
     fn absorb(&mut self, now: Time, object: Object) -> Option<Message> {
         let known = self.memory.folder(&object.with).and_then(|folder| folder.get(&object.message_id)).cloned();
+        if known.is_none() && object.outgoing {
+            self.forget_elsewhere(&object);
+        }
         if known.as_ref().is_some_and(|known| known.outgoing && !object.outgoing) {
             // The other half of a message to oneself.
             if !object.seen {
@@ -417,6 +424,14 @@ impl Engine {
         }
         self.keep_if_changed(message.clone());
         Some(message)
+    }
+
+    /// The server may know the recipient of one's own message by another address: the message moves there.
+    fn forget_elsewhere(&mut self, object: &Object) {
+        let elsewhere = self.memory.find(&object.message_id).filter(|message| message.outgoing && message.with != object.with);
+        if let Some(with) = elsewhere.map(|message| message.with.clone()) {
+            self.keep(Record::Forgotten { with, id: object.message_id.clone() });
+        }
     }
 
     /// The server has another history than the one that is known here: what came from it is forgotten and read again.

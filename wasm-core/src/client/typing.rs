@@ -2,7 +2,7 @@
 //!
 //! Nothing of this is durable, repeated after a failure, or answered. The timers are in the table of [`super`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::Time;
@@ -25,6 +25,8 @@ const WRITERS: usize = 256;
 pub struct Typing {
     own: BTreeMap<Address, Own>,
     others: BTreeMap<Address, Time>,
+    /// Who does not understand, or does not want to know.
+    unwilling: BTreeSet<Address>,
 }
 
 #[derive(Debug)]
@@ -53,6 +55,7 @@ impl Typing {
                 own.idle_at = now + IDLE;
                 None
             }
+            None if self.unwilling.contains(to) => None,
             None => {
                 self.own.insert(to.clone(), Own { idle_at: now + IDLE, refresh_at: now + REFRESH });
                 Some(IsComposing::active(LASTS))
@@ -87,6 +90,13 @@ impl Typing {
     /// Forgets the user's own states, when nobody can be told any more.
     pub fn mute(&mut self) {
         self.own.clear();
+        self.unwilling.clear();
+    }
+
+    /// This person's side refused to be told: nothing more of it until the next connection.
+    pub fn unwelcome(&mut self, to: Address) {
+        self.own.remove(&to);
+        self.unwilling.insert(to);
     }
 
     /// When [`Typing::timeout`] is due.

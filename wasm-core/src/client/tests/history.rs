@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::stage::{START, Stage, address};
 use crate::client::view::Tick;
 use crate::client::{Command, Input};
+use crate::cpm::address::Address;
 use crate::cpm::history::{Changes, Folder, Folders, Object, Page};
 use crate::cpm::ids::MessageId;
 use crate::cpm::receipt::Receipt;
@@ -290,4 +291,33 @@ fn a_long_thread_stays_cheap() {
     assert_eq!(thread.position(thread.first_unread().unwrap()), Some(10_000));
     stage.reload();
     assert_eq!(stage.bubbles("bob").len(), 10_200);
+}
+
+/// R316: the server may know the recipient by another of their addresses; the message is in one thread, and not sent again.
+#[test]
+fn a_message_moves_to_the_address_that_the_server_knows() {
+    let mut stage = Stage::online();
+    stage.command(Command::Send { to: Address::parse("tel:+15550101").unwrap(), text: "hi".to_owned(), reply_to: None });
+    let id = stage.engine.view().thread(&Address::parse("tel:+15550101").unwrap()).unwrap().ids().next().unwrap().clone();
+    stage.input(Input::Changed { cursor: 1 });
+    stage.serves(200, &changes(1, vec![Object { outgoing: true, seen: true, message_id: id, ..object(1, "bob", "hi") }]));
+    assert_eq!(stage.thread("bob"), [("hi".to_owned(), Some(Tick::Sent))]);
+    assert_eq!(stage.engine.view().threads().len(), 1);
+    stage.breaks();
+    stage.advance(Duration::from_secs(1));
+    assert!(stage.received.is_empty());
+}
+
+/// R326: while there is no link, the history is not asked for again and again.
+#[test]
+fn without_a_link_the_history_waits() {
+    let mut stage = Stage::new();
+    stage.reachable = false;
+    stage.input(Input::Lead);
+    stage.serves(0, "");
+    stage.advance(Duration::from_secs(3600));
+    assert!(stage.http.is_empty());
+    stage.reachable = true;
+    stage.input(Input::Network(true));
+    assert!(stage.serves(200, r#"{"folders":[],"cursor":0}"#).ends_with("/folders"));
 }

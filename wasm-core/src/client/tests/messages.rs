@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::stage::{START, Stage, address};
 use crate::Text;
 use crate::client::view::{Failure, Tick};
-use crate::client::{Command, LONGEST_TEXT, Settings};
-use crate::cpm::envelope::{Content, Wants};
+use crate::client::{Command, Input, LONGEST_TEXT, Settings, Socket};
+use crate::cpm::envelope::{Content, Envelope, Wants};
 use crate::cpm::feature;
 use crate::wire::imdn::{Delivery, Display, Report};
 use crate::wire::iscomposing::IsComposing;
-use crate::wire::sip::{HeaderName, Method, Response, RetryAfter, Status};
+use crate::wire::sip::{CSeq, HeaderName, Method, Response, RetryAfter, Status, To};
 
 fn texts(stage: &Stage, with: &str) -> Vec<String> {
     stage.thread(with).into_iter().map(|(text, _)| text).collect()
@@ -125,7 +127,7 @@ fn a_message_whose_answer_was_lost_keeps_its_identifier() {
     let second = stage.received[0].clone();
     assert_ne!(first.headers.get(&HeaderName::CallId), second.headers.get(&HeaderName::CallId));
     let again = stage.answers(Status::OK);
-    assert_eq!(again.message_id, crate::cpm::envelope::Envelope::unwrap(&first).unwrap().message_id);
+    assert_eq!(again.message_id, Envelope::unwrap(&first).unwrap().message_id);
     // The late answer to the first attempt belongs to nothing any more.
     stage.responds(Response::to(&first, Status::NOT_FOUND));
     assert_eq!(ticks(&stage, "bob"), [Tick::Sent]);
@@ -166,7 +168,7 @@ fn what_is_written_offline_survives_a_reload() {
     assert_eq!(stage.thread("bob"), [("one".to_owned(), Some(Tick::Sending)), ("two".to_owned(), Some(Tick::Sending))]);
     stage.reachable = true;
     stage.answer = Some(Status::OK);
-    stage.input(crate::client::Input::Lead);
+    stage.input(Input::Lead);
     assert_eq!(ticks(&stage, "bob"), [Tick::Sent; 2]);
 }
 
@@ -305,10 +307,10 @@ fn an_owed_report_is_not_forgotten() {
     let mut stage = Stage::online();
     let message = stage.text("bob", "Hi");
     stage.arrives(&message);
-    let first = crate::cpm::envelope::Envelope::unwrap(&stage.received[0]).unwrap();
+    let first = Envelope::unwrap(&stage.received[0]).unwrap();
     assert_eq!(stage.errands(), 1);
     stage.reload();
-    stage.input(crate::client::Input::Lead);
+    stage.input(Input::Lead);
     let again = stage.answers(Status::OK);
     assert_eq!(again, first);
     assert_eq!(stage.errands(), 0);
@@ -351,7 +353,7 @@ fn a_message_that_was_seen_is_reported_if_that_is_allowed() {
 #[test]
 fn what_cannot_be_read_is_refused() {
     let mut stage = Stage::online();
-    let picture = Content::Other { content_type: Text::from("image/png"), body: bytes::Bytes::from_static(b"\x89PNG") };
+    let picture = Content::Other { content_type: Text::from("image/png"), body: Bytes::from_static(b"\x89PNG") };
     let mut message = stage.text("bob", "");
     message.content = picture;
     assert_eq!(stage.arrives(&message), Status::UNSUPPORTED_MEDIA_TYPE);
@@ -366,18 +368,18 @@ fn what_cannot_be_read_is_refused() {
     ] {
         let mut request = stage.request(&text);
         request.method = method.clone();
-        request.headers.put(&crate::wire::sip::CSeq::new(1, method));
-        stage.input(crate::client::Input::Socket(crate::client::Socket::Frame(request.to_bytes())));
+        request.headers.put(&CSeq::new(1, method));
+        stage.input(Input::Socket(Socket::Frame(request.to_bytes())));
         let response = stage.responses.last().unwrap();
         assert_eq!(response.status, status);
-        assert!(response.headers.read::<crate::wire::sip::To>().unwrap().tag().is_some());
+        assert!(response.headers.read::<To>().unwrap().tag().is_some());
     }
     let mut request = stage.request(&text);
     request.headers.push(HeaderName::Require, "mind-reading");
-    stage.input(crate::client::Input::Socket(crate::client::Socket::Frame(request.to_bytes())));
+    stage.input(Input::Socket(Socket::Frame(request.to_bytes())));
     assert_eq!(stage.responses.last().unwrap().status, Status::BAD_EXTENSION);
     for garbage in [&b""[..], b"\r\n", b"MESSAGE", b"\xff\xfe\x00", b"SIP/2.0 200 OK\r\n\r\n"] {
-        stage.input(crate::client::Input::Socket(crate::client::Socket::Frame(bytes::Bytes::from_static(garbage))));
+        stage.input(Input::Socket(Socket::Frame(Bytes::from_static(garbage))));
     }
     assert!(stage.bubbles("bob").is_empty());
 }
@@ -459,11 +461,15 @@ fn a_message_to_oneself_is_shown_once() {
     assert_eq!(stage.arrives(&sent), Status::OK);
     assert_eq!(stage.thread("alice"), [("note".to_owned(), Some(Tick::Delivered))]);
     assert!(stage.alerts.is_empty() && stage.received.is_empty());
+    let elsewhere = Envelope { message_id: stage.text("bob", "").message_id, ..sent.clone() };
+    stage.arrives(&elsewhere);
+    assert_eq!(stage.thread("alice").len(), 2);
+    assert_eq!((stage.alerts.len(), stage.engine.view().unread()), (0, 0));
     // Somebody else who uses that identifier only hides their own message.
     let mut forged = stage.text("bob", "forged");
     forged.message_id = sent.message_id;
     stage.arrives(&forged);
-    assert_eq!(stage.thread("alice").len(), 1);
+    assert_eq!(stage.thread("alice").len(), 2);
 }
 
 /// Drafts are kept with what they answer, and end with the message.
@@ -474,7 +480,47 @@ fn drafts_survive_a_reload() {
     stage.reload();
     let threads = stage.engine.view().threads();
     assert_eq!(threads[0].draft.as_deref(), Some("Dear Bo"));
-    stage.input(crate::client::Input::Lead);
+    stage.input(Input::Lead);
     stage.sends("bob", "Dear Bob");
     assert_eq!(stage.engine.view().threads()[0].draft, None);
+}
+
+/// A phone that does not know what typing is, is not told again until the next connection.
+#[test]
+fn who_refuses_to_be_told_of_typing_is_left_alone() {
+    let mut stage = Stage::online();
+    let typing = |active| Command::Typing { to: address("bob"), active };
+    stage.command(typing(true));
+    stage.answers(Status::UNSUPPORTED_MEDIA_TYPE);
+    stage.advance(Duration::from_secs(120));
+    stage.command(typing(true));
+    assert!(stage.received.is_empty());
+    stage.breaks();
+    stage.advance(Duration::from_secs(1));
+    stage.command(typing(true));
+    assert_eq!(stage.received.len(), 1);
+}
+
+/// R039: with more people written to than requests may be on their way, everybody has their turn and nothing spins.
+#[test]
+fn many_people_are_served_in_turn() {
+    let mut stage = Stage::online();
+    for at in 0..60 {
+        stage.sends(&format!("user{at}"), "hello");
+    }
+    assert_eq!(stage.received.len(), 16);
+    for _ in 0..16 {
+        stage.answers(Status::SERVICE_UNAVAILABLE);
+    }
+    assert_eq!(stage.received.len(), 16);
+    stage.advance(Duration::from_secs(40));
+    let mut answered = 0;
+    while !stage.received.is_empty() {
+        stage.answers(Status::OK);
+        stage.advance(Duration::from_secs(1));
+        answered += 1;
+    }
+    assert!(answered >= 60);
+    let threads = stage.engine.view().threads();
+    assert!(threads.iter().all(|thread| thread.last.as_ref().unwrap().tick == Some(Tick::Sent)));
 }

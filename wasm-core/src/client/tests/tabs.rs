@@ -28,7 +28,9 @@ fn a_follower_sees_the_same_and_forwards() {
     follower.command(Command::Send { to: address("bob"), text: "from the second tab".to_owned(), reply_to: None });
     assert_eq!(follower.connects, 0);
     let command = follower.forwarded.pop().unwrap();
-    let command = serde_json::from_str(&serde_json::to_string(&command).unwrap()).unwrap();
+    let command: Command = serde_json::from_str(&serde_json::to_string(&command).unwrap()).unwrap();
+    // It is said again when the leader's word that it is done got lost.
+    leader.command(command.clone());
     leader.command(command);
     let message = leader.text("carol", "hello");
     leader.arrives(&message);
