@@ -412,14 +412,16 @@ impl Participating {
         match terminating::verdict(applied, matches!(letter.post.sender, Party::Peer { .. })) {
             terminating::Verdict::New(pending) => {
                 let (Some(user), post) = (letter.post.recipient.user(), &letter.post) else { return };
-                for key in copies(post) {
-                    self.recent.insert(key, Known { wants: post.envelope.wants, answer: None });
-                }
-                if let (Some(waiting), Some(_)) = (&mut self.waiting, pending) {
-                    waiting.insert(user);
+                if !post.envelope.content.is_automatic() {
+                    for key in copies(post) {
+                        self.recent.insert(key, Known { wants: post.envelope.wants, answer: None });
+                    }
                 }
                 let parcel = terminating::parcel(post, pending, Some(id));
                 let label = post.label();
+                if pending.is_some() {
+                    self.waits(user);
+                }
                 self.alarms.push(Reverse((hand.now + self.config.policy.delivery_wait, Alarm::Letter(id))));
                 hand.core.step(Function::Participating, Function::Core, || label.into());
                 if self.deliver(hand, user, parcel) == 0 {
@@ -439,6 +441,13 @@ impl Participating {
                 self.answer(hand, id, Status::OK);
             }
             terminating::Verdict::Unfounded => self.refuse(hand, id, Refusal::because(Status::FORBIDDEN, "No Such Message")),
+        }
+    }
+
+    /// Something may wait for this user.
+    fn waits(&mut self, user: UserId) {
+        if let Some(waiting) = &mut self.waiting {
+            waiting.insert(user);
         }
     }
 
@@ -490,6 +499,10 @@ impl Participating {
             self.resume(hand, early);
         }
         let status = end.status;
+        // A lane that was reading meanwhile may have found the queue empty.
+        if let Some(user) = letter.post.recipient.user().filter(|_| status == Status::ACCEPTED) {
+            self.waits(user);
+        }
         if let Some(user) = letter.post.sender.user() {
             self.recent.answered(&own_copy(user, &letter.post), status);
         }

@@ -60,6 +60,9 @@ pub trait Store: Send + Sync + 'static {
     /// What waits for a user's devices, in the order it was queued, from after a given entry on.
     fn pending(&self, user: UserId, after: Option<PendingId>, limit: usize) -> Result<Vec<Queued>, StoreError>;
 
+    /// The users for whose devices something waits.
+    fn waiting(&self) -> Result<Vec<UserId>, StoreError>;
+
     /// What waited until it expired, the earliest first.
     fn expired(&self, now: Time, limit: usize) -> Result<Vec<Queued>, StoreError>;
 

@@ -72,6 +72,7 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
     let secret = store.secret("node", seed()?).map_err(store_error)?;
     let accounts = Accounts::load(Arc::clone(&store)).map_err(store_error)?;
     let bindings = store.all_bindings().map_err(store_error)?;
+    let waiting = store.waiting().map_err(store_error)?;
     let writer = Writer::start(Arc::clone(&store), store::Limits::default())?;
 
     let mut bound = Bound::default();
@@ -108,7 +109,7 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
         settings,
     });
     let mut node = Node::new(node_config(&gateway.settings, &bound, secret), accounts, Entropy::new(seed()?));
-    node.handle(gateway.clock.now(), Input::Restored { bindings, waiting: None });
+    node.handle(gateway.clock.now(), Input::Restored { bindings, waiting: Some(waiting) });
     let driver = Driver::new(Arc::clone(&gateway), node, udp, arrived);
     let (stop_driver, driver_stops) = watch::channel(false);
     let driver = tokio::spawn(driver.run(driver_stops, DRAIN));

@@ -224,6 +224,7 @@ impl Participating {
         let until = hand.now + self.config.policy.lane_retry;
         let Some(lane) = self.mailboxes.get_mut(&user).and_then(|mailbox| mailbox.lane(binding)) else { return };
         let lost = lane.stall(until);
+        self.waits(user);
         self.alarms.push(Reverse((until, Alarm::Lanes(user))));
         self.left(hand, &lost);
     }

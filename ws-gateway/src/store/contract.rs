@@ -67,6 +67,7 @@ macro_rules! forward_reads {
                 message_id: &wasm_core::cpm::ids::MessageId
             ) -> Vec<$crate::store::Entry>;
             pending(user: $crate::store::UserId, after: Option<$crate::store::PendingId>, limit: usize) -> Vec<$crate::store::Queued>;
+            waiting() -> Vec<$crate::store::UserId>;
             expired(now: wasm_core::Time, limit: usize) -> Vec<$crate::store::Queued>;
             bindings(user: $crate::store::UserId) -> Vec<$crate::store::StoredBinding>;
             all_bindings() -> Vec<$crate::store::StoredBinding>;
@@ -518,6 +519,7 @@ pub(super) fn the_queue_keeps_its_order(store: &impl Store) {
         }
     }
     assert_eq!(store.pending(bob, None, 9).unwrap(), queued);
+    assert_eq!(store.waiting().unwrap(), [alice, bob]);
     assert_eq!(store.pending(bob, Some(queued[1].id), 2).unwrap(), queued[2..4]);
     // Another's entry is not removed in one's own name.
     one(store, Write::Unqueue { user: alice, id: queued[0].id }).unwrap();

@@ -295,6 +295,10 @@ impl Store for Sqlite {
         self.read(|connection| read::pending(connection, user, after, limit))
     }
 
+    fn waiting(&self) -> Result<Vec<UserId>, StoreError> {
+        self.read(read::waiting)
+    }
+
     fn expired(&self, now: Time, limit: usize) -> Result<Vec<Queued>, StoreError> {
         self.read(|connection| read::expired(connection, now, limit))
     }

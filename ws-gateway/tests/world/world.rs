@@ -373,8 +373,8 @@ impl World {
         let site_ref = &mut self.sites[site];
         let seed = [site_ref.next_flow as u8; 32];
         site_ref.node = Node::new(site_ref.config.clone(), site_ref.accounts.clone(), Entropy::new(seed));
-        let bindings = site_ref.store.all_bindings().unwrap();
-        self.handle(site, Input::Restored { bindings, waiting: None });
+        let (bindings, waiting) = (site_ref.store.all_bindings().unwrap(), site_ref.store.waiting().unwrap());
+        self.handle(site, Input::Restored { bindings, waiting: Some(waiting) });
     }
 
     // Acting.

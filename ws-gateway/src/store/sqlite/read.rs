@@ -165,6 +165,11 @@ pub(super) fn pending(connection: &Connection, user: UserId, after: Option<Pendi
     statement.query_map(params![user.0, after, columns::limit(limit.min(MOST))], queued)?.collect()
 }
 
+pub(super) fn waiting(connection: &Connection) -> rusqlite::Result<Vec<UserId>> {
+    let mut statement = connection.prepare_cached("SELECT DISTINCT user FROM pending ORDER BY user")?;
+    statement.query_map([], |row| row.get(0).map(UserId))?.collect()
+}
+
 pub(super) fn expired(connection: &Connection, now: Time, limit: usize) -> rusqlite::Result<Vec<Queued>> {
     let mut statement = connection.prepare_cached(
         "SELECT id, user, kind, expires_at, message_id, request FROM pending WHERE expires_at <= ?1 ORDER BY expires_at, id LIMIT ?2",
