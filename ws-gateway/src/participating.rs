@@ -42,11 +42,13 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use wasm_core::cpm::envelope::Content;
+use wasm_core::cpm::ids::MessageId;
 use wasm_core::sip::transaction::{ClientId, ServerId};
 use wasm_core::wire::sip::{Method, Request, Response, Status};
-use wasm_core::{Entropy, Time};
+use wasm_core::{Entropy, Text, Time};
 
 use crate::node::{Directory, Function, Loaded, NodeConfig, Query, Ticket};
 use crate::sip_core::front_door::Source;
@@ -61,9 +63,11 @@ use post::{Party, Post, PostKey};
 use recent::{Key, Known, Recent};
 
 /// How many messages the service remembers for judging notifications.
-const REMEMBERED: usize = 65_536;
+const REMEMBERED: usize = 32_768;
 /// How many queue entries are read at a time.
 const PAGE: usize = 64;
+/// How long the search for what has expired pauses for the disk.
+const BREATH: Duration = Duration::from_millis(100);
 
 /// What the service asks of the node around it.
 #[derive(Debug)]
@@ -155,6 +159,8 @@ pub(crate) struct Participating {
     /// For whom something may wait in the store; nothing is known of anybody before the node was told.
     waiting: Option<HashSet<UserId>>,
     recent: Recent,
+    /// Expired queue entries whose end is on its way to the disk.
+    burying: HashSet<PendingId>,
     alarms: BinaryHeap<Reverse<(Time, Alarm)>>,
     effects: VecDeque<Effect>,
     next_letter: u64,
@@ -173,6 +179,7 @@ impl Participating {
             flights: HashMap::new(),
             waiting: None,
             recent: Recent::new(REMEMBERED),
+            burying: HashSet::new(),
             alarms: BinaryHeap::new(),
             effects: VecDeque::new(),
             next_letter: 0,
@@ -217,10 +224,9 @@ impl Participating {
                     }
                 }
                 Alarm::Lanes(user) => self.wake(hand, user),
-                Alarm::Scan => {
-                    self.load(Awaited::Expired, Query::Expired { before: hand.now, limit: PAGE });
-                    self.alarms.push(Reverse((hand.now + self.config.policy.expiry_scan, Alarm::Scan)));
-                }
+                // What is about to go must not be found again, or its sender would hear of it twice.
+                Alarm::Scan if !self.burying.is_empty() => self.alarms.push(Reverse((hand.now + BREATH, Alarm::Scan))),
+                Alarm::Scan => self.load(Awaited::Expired, Query::Expired { before: hand.now, limit: PAGE }),
             }
         }
     }
@@ -395,8 +401,12 @@ impl Participating {
             (Some(Awaited::Letter(id)), Ok(applied)) => self.durable(hand, id, &applied),
             (Some(Awaited::Letter(id)), Err(_)) => self.refuse(hand, id, Refusal::later(Status::SERVICE_UNAVAILABLE, 5)),
             (Some(Awaited::Settled(user, pending)), _) => {
+                self.burying.remove(&pending);
                 if let Some(mailbox) = self.mailboxes.get_mut(&user) {
                     mailbox.acknowledged(pending);
+                    if mailbox.is_empty() {
+                        self.mailboxes.remove(&user);
+                    }
                 }
             }
             (Some(Awaited::Queue(..) | Awaited::Expired) | None, _) => {}
@@ -466,8 +476,13 @@ impl Participating {
             (Some(Awaited::Letter(id)), _) => self.refuse(hand, id, Refusal::later(Status::SERVICE_UNAVAILABLE, 5)),
             (Some(Awaited::Queue(user, binding)), Ok(Loaded::Pending(queued))) => self.queued(hand, user, binding, &queued),
             (Some(Awaited::Queue(user, binding)), _) => self.stall(hand, user, binding),
-            (Some(Awaited::Expired), Ok(Loaded::Pending(queued))) => self.expired(hand, &queued),
-            (Some(Awaited::Expired | Awaited::Settled(..)) | None, _) => {}
+            (Some(Awaited::Expired), result) => {
+                let queued = if let Ok(Loaded::Pending(queued)) = result { queued } else { Vec::new() };
+                let pause = if queued.len() < PAGE { self.config.policy.expiry_scan } else { BREATH };
+                self.alarms.push(Reverse((hand.now + pause, Alarm::Scan)));
+                self.expired(hand, &queued);
+            }
+            (Some(Awaited::Settled(..)) | None, _) => {}
         }
     }
 
@@ -547,9 +562,14 @@ fn relayed(status: Status) -> Status {
     }
 }
 
+/// The same identifier without the message that it was read from, which would be kept in memory with it.
+fn compact(id: &MessageId) -> MessageId {
+    MessageId::parse(&Text::from(id.as_str())).unwrap_or_else(|| id.clone())
+}
+
 /// The sender's copy of a message.
 fn own_copy(user: UserId, post: &Post) -> Key {
-    Key { user, direction: Direction::Out, with: post.recipient.address().clone(), message_id: post.message_id.clone() }
+    Key { user, direction: Direction::Out, with: post.recipient.address().clone(), message_id: compact(&post.message_id) }
 }
 
 /// Both copies of a message, as far as they are in this node's store.
@@ -559,7 +579,7 @@ fn copies(post: &Post) -> impl Iterator<Item = Key> {
         user,
         direction: Direction::In,
         with: post.sender.address().clone(),
-        message_id: post.message_id.clone(),
+        message_id: compact(&post.message_id),
     });
     sent.into_iter().chain(received)
 }

@@ -46,7 +46,7 @@ use flows::Flows;
 use front_door::Source;
 use gruu::Gruus;
 use location::{Change, Location};
-use proxy::{Action, Context};
+use proxy::{Action, Context, Stage};
 use refusal::Refusal;
 use reg_event::RegEvent;
 use routing::Destination;
@@ -113,6 +113,8 @@ pub(crate) struct Core {
     verifier: Verifier,
     reg_event: RegEvent,
     forks: HashMap<ServerId, Context<ClientId>>,
+    /// Calls that were answered, until nobody can repeat the answer any more: 64 T1 each, so in the order of their end.
+    connected: VecDeque<(Time, ServerId)>,
     owners: HashMap<ClientId, Owner>,
     /// Which requests are the service's business: the initial filter criteria.
     triggers: fn(&Request) -> bool,
@@ -127,7 +129,7 @@ impl Core {
     pub(crate) fn new(config: Arc<NodeConfig>, triggers: fn(&Request) -> bool, mut entropy: Entropy) -> Self {
         let secret = config.secret;
         Core {
-            layer: Layer::new(entropy.fork(), Timers::default()),
+            layer: Layer::new(entropy.fork(), Timers::default()).with_limit(config.limits.transactions),
             flows: Flows::default(),
             location: Location::default(),
             tokens: Tokens::new(&secret, entropy.bytes()),
@@ -135,6 +137,7 @@ impl Core {
             verifier: Verifier::new(config.domain().clone(), secret),
             reg_event: RegEvent::default(),
             forks: HashMap::new(),
+            connected: VecDeque::new(),
             owners: HashMap::new(),
             triggers,
             entropy,
@@ -160,7 +163,7 @@ impl Core {
 
     /// Whether nothing is under way.
     pub(crate) fn idle(&self) -> bool {
-        self.forks.is_empty() && self.owners.is_empty()
+        self.forks.len() <= self.connected.len()
     }
 
     /// Whether somebody has proved to be at the other end of a connection.
@@ -181,7 +184,7 @@ impl Core {
         self.flows.closed(flow);
         let hop = Hop::Flow(flow);
         self.layer.failed(now, &hop);
-        self.reg_event.closed(&hop);
+        self.reg_event.closed(flow);
         let changes = self.location.closed(flow);
         self.changed(now, changes);
         self.pump(now, directory);
@@ -221,11 +224,19 @@ impl Core {
     }
 
     pub(crate) fn next_timeout(&self) -> Option<Time> {
-        [self.layer.next_timeout(), self.location.next_timeout(), self.reg_event.next_timeout()].into_iter().flatten().min()
+        let connected = self.connected.front().map(|(at, _)| *at);
+        [connected, self.layer.next_timeout(), self.location.next_timeout(), self.reg_event.next_timeout()].into_iter().flatten().min()
     }
 
     pub(crate) fn timeout(&mut self, now: Time, directory: &dyn Directory) {
         self.layer.timeout(now);
+        while let Some(&(at, fork)) = self.connected.front() {
+            if at > now {
+                break;
+            }
+            self.connected.pop_front();
+            self.close(fork);
+        }
         let changes = self.location.expire(now);
         self.changed(now, changes);
         self.expire_watchers(now);
@@ -318,16 +329,24 @@ impl Core {
     fn act(&mut self, now: Time, fork: ServerId, step: impl FnOnce(&mut Context<ClientId>) -> Vec<Action<ClientId>>) {
         let Some(context) = self.forks.get_mut(&fork) else { return };
         let actions = step(context);
-        let over = context.done().then(|| context.branches().collect::<Vec<_>>());
+        let stage = context.stage();
         for action in actions {
             match action {
                 Action::Respond(response) => self.layer.respond(now, fork, response),
                 Action::Cancel(branch) => self.layer.cancel(now, branch),
             }
         }
-        if let Some(branches) = over {
-            self.forks.remove(&fork);
-            for branch in branches {
+        match stage {
+            Stage::Open => {}
+            Stage::Connected => self.connected.push_back((now + Timers::default().lifetime(), fork)),
+            Stage::Over => self.close(fork),
+        }
+    }
+
+    /// Forgets a fork.
+    fn close(&mut self, fork: ServerId) {
+        if let Some(context) = self.forks.remove(&fork) {
+            for branch in context.branches() {
                 self.owners.remove(&branch);
             }
         }

@@ -51,7 +51,7 @@ impl Mailbox {
         self.lanes.iter_mut().find(|lane| lane.binding == binding)
     }
 
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.lanes.is_empty() && self.settled.is_empty() && self.reading == 0
     }
 }
@@ -278,16 +278,14 @@ impl Participating {
     pub(super) fn expired(&mut self, hand: &mut Hand<'_>, queued: &[Queued]) {
         for entry in queued {
             let user = entry.pending.user;
-            if self.mailboxes.get(&user).is_some_and(|mailbox| mailbox.settled.contains_key(&entry.id)) {
+            let settled = self.mailboxes.get(&user).is_some_and(|mailbox| mailbox.settled.contains_key(&entry.id));
+            if settled || !self.burying.insert(entry.id) {
                 continue;
             }
             self.settle(user, entry.id);
             if let Some(envelope) = deferred::mourned(entry) {
                 self.report(hand, user, &envelope, Report::Delivery(Delivery::Failed));
             }
-        }
-        if queued.len() >= PAGE {
-            self.load(Awaited::Expired, Query::Expired { before: hand.now, limit: PAGE });
         }
     }
 

@@ -42,11 +42,32 @@ pub(crate) struct Context<B> {
     best: Option<Response>,
     /// Whether a final response went back.
     answered: bool,
+    call: Call,
+}
+
+/// Whether an INVITE got a 2xx.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Call {
+    Unanswered,
+    Answered,
+    /// And whoever keeps the context knows.
+    Lingering,
+}
+
+/// What is to become of a context.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// It waits for something.
+    Open,
+    /// A call was answered: its 2xx may come again until the caller's ACK has gone all the way [RFC6026 §7.2].
+    Connected,
+    /// Nothing will come any more.
+    Over,
 }
 
 impl<B: Copy + PartialEq> Context<B> {
     pub(crate) fn new(request: Request) -> Self {
-        Context { request, branches: Vec::with_capacity(1), best: None, answered: false }
+        Context { request, branches: Vec::with_capacity(1), best: None, answered: false, call: Call::Unanswered }
     }
 
     pub(crate) fn request(&self) -> &Request {
@@ -61,6 +82,21 @@ impl<B: Copy + PartialEq> Context<B> {
     /// Whether nothing is to be expected any more.
     pub(crate) fn done(&self) -> bool {
         self.branches.iter().all(|branch| branch.state == State::Done)
+    }
+
+    /// What is to become of the context now.
+    pub(crate) fn stage(&mut self) -> Stage {
+        if !self.done() {
+            return Stage::Open;
+        }
+        match self.call {
+            Call::Unanswered => Stage::Over,
+            Call::Answered => {
+                self.call = Call::Lingering;
+                Stage::Connected
+            }
+            Call::Lingering => Stage::Open,
+        }
     }
 
     /// The branches, whatever their state.
@@ -86,6 +122,9 @@ impl<B: Copy + PartialEq> Context<B> {
             // Also when one went back before: the caller's side has to end the surplus dialog [RFC3261 §16.7 step 5].
             let surplus = self.answered && self.request.method != Method::Invite;
             self.answered = true;
+            if self.request.method == Method::Invite && self.call == Call::Unanswered {
+                self.call = Call::Answered;
+            }
             let mut actions = self.cancel();
             if !surplus {
                 actions.insert(0, Action::Respond(response));
@@ -211,6 +250,19 @@ mod tests {
         assert_eq!(says(&mut context, 0, 200), ["200", "cancel 2"]);
         assert_eq!(says(&mut context, 2, 487), Vec::<String>::new());
         assert!(context.done());
+    }
+
+    #[test]
+    fn an_answer_that_comes_again_goes_back_again() {
+        let mut context = context(Method::Invite, 1);
+        assert_eq!(context.stage(), Stage::Open);
+        assert_eq!(says(&mut context, 0, 200), ["200"]);
+        assert_eq!(context.stage(), Stage::Connected);
+        assert_eq!(says(&mut context, 0, 200), ["200"]);
+        assert_eq!(context.stage(), Stage::Open);
+        let mut missed = self::context(Method::Invite, 1);
+        assert_eq!(says(&mut missed, 0, 486), ["486"]);
+        assert_eq!(missed.stage(), Stage::Over);
     }
 
     #[test]

@@ -25,7 +25,7 @@ use wasm_core::{Text, Time};
 use super::location::{Binding, Cause, Change};
 use super::refusal::Refusal;
 use super::{Core, Owner, relay};
-use crate::node::{Hop, Transport};
+use crate::node::{FlowId, Hop, Transport};
 use crate::store::{Account, UserId};
 
 /// One subscription of a client.
@@ -58,6 +58,8 @@ struct Watcher {
 pub(crate) struct RegEvent {
     watchers: HashMap<WatcherId, Watcher>,
     of_user: HashMap<UserId, Vec<WatcherId>>,
+    of_flow: HashMap<FlowId, Vec<WatcherId>>,
+    of_call: HashMap<Text, WatcherId>,
     /// Those whom the service watches.
     service: HashSet<UserId>,
     deadlines: BinaryHeap<Reverse<(Time, WatcherId)>>,
@@ -87,11 +89,22 @@ impl RegEvent {
                 self.of_user.remove(&watcher.user);
             }
         }
+        if let Hop::Flow(flow) = watcher.hop
+            && let Some(ids) = self.of_flow.get_mut(&flow)
+        {
+            ids.retain(|&other| other != id);
+            if ids.is_empty() {
+                self.of_flow.remove(&flow);
+            }
+        }
+        if self.of_call.get(&watcher.call_id) == Some(&id) {
+            self.of_call.remove(&watcher.call_id);
+        }
     }
 
     /// A watcher's connection is gone.
-    pub(super) fn closed(&mut self, hop: &Hop) {
-        let lost: Vec<WatcherId> = self.watchers.iter().filter(|(_, watcher)| watcher.hop == *hop).map(|(&id, _)| id).collect();
+    pub(super) fn closed(&mut self, flow: FlowId) {
+        let lost = self.of_flow.remove(&flow).unwrap_or_default();
         lost.into_iter().for_each(|id| self.gone(id));
     }
 
@@ -109,7 +122,8 @@ impl RegEvent {
         let to = request.headers.read::<To>()?;
         let from = request.headers.read::<From>()?;
         let mine = |watcher: &Watcher| watcher.call_id == *call_id && watcher.local.tag() == to.tag() && watcher.remote.tag() == from.tag();
-        self.watchers.iter().find(|(_, watcher)| mine(watcher)).map(|(&id, _)| id)
+        let id = *self.of_call.get(call_id)?;
+        self.watchers.get(&id).filter(|watcher| mine(watcher)).map(|_| id)
     }
 }
 
@@ -176,6 +190,10 @@ impl Core {
         };
         self.reg_event.deadlines.push(Reverse((watcher.expires_at, id)));
         self.reg_event.of_user.entry(user).or_default().push(id);
+        self.reg_event.of_call.insert(watcher.call_id.clone(), id);
+        if let Hop::Flow(flow) = watcher.hop {
+            self.reg_event.of_flow.entry(flow).or_default().push(id);
+        }
         let response = self.watching(request, expires, &watcher.hop);
         self.reg_event.watchers.insert(id, watcher);
         Ok((id, response))

@@ -54,7 +54,7 @@ impl Browser {
     pub fn reload(&mut self, now: Time) {
         self.generation += 1;
         let mut seed = [self.seed; 32];
-        seed[0] = self.generation;
+        seed[31] = 100 + self.generation;
         self.engine = Engine::new(self.profile.clone(), seed);
         self.wants.clear();
         for record in self.disk.values() {
