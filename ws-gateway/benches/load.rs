@@ -35,8 +35,13 @@ fn main() {
     let _ = std::process::Command::new("taskset").args(["-acp", "1", &this]).stdout(std::process::Stdio::null()).status();
     let quick = std::env::args().any(|arg| arg == "--quick" || arg == "--test");
     let (transactions, sockets) = if quick { (4_000, 1_000) } else { (40_000, 10_000) };
+    // Any other word picks the lines that contain it.
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
     let mut rows = Vec::new();
     let mut both = |name: &str, unit: &'static str, measure: &dyn Fn(&Server) -> Vec<f64>, parts: &[&str]| {
+        if !wanted.is_empty() && !wanted.iter().any(|word| name.contains(word)) {
+            return;
+        }
         let tandem = measure(&Server::tandem());
         let kamailio = Server::kamailio().map(|server| measure(&server));
         for (index, part) in parts.iter().enumerate() {

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedReadHalf;
 use tokio_rustls::TlsStream;
 use wasm_core::wire::sip::{Frame, Framer, Message, ParseError};
 
@@ -83,14 +84,14 @@ pub async fn serve(gateway: Arc<Gateway>, opening: Opening) {
     gauge.increment(1);
     let ending = match socket {
         Socket::Plain(stream) => {
-            let stream = Arc::new(stream);
-            let link = Arc::new(Link::new(framing, limit, Some(Arc::clone(&stream))));
+            let (mut read, write) = stream.into_split();
+            let link = Arc::new(Link::new(framing, limit, Some(write)));
             let opened = Arrival::Opened { flow, transport, remote, user, dialled, link: Arc::clone(&link) };
             gateway.deliver(opened).await;
             let mut conduct = Conduct::new(&gateway, &link, flow, transport, remote, dialled);
             reader.push(&head);
             drop(head);
-            conduct.plain(&mut reader, &stream).await
+            conduct.plain(&mut reader, &mut read).await
         }
         Socket::Tls(mut stream) => {
             let link = Arc::new(Link::new(framing, limit, None));
@@ -133,8 +134,8 @@ impl<'a> Conduct<'a> {
         Conduct { gateway, link, flow, transport, remote, limited: !dialled, bucket, faults: 0 }
     }
 
-    async fn plain(&mut self, reader: &mut Reader, stream: &TcpStream) -> Ending {
-        let mut drive = std::pin::pin!(self.link.drive(stream));
+    async fn plain(&mut self, reader: &mut Reader, stream: &mut OwnedReadHalf) -> Ending {
+        let mut drive = std::pin::pin!(self.link.drive());
         loop {
             if let Some(ending) = self.forward(reader).await {
                 self.link.end(ending);
@@ -144,10 +145,7 @@ impl<'a> Conduct<'a> {
             let step = tokio::select! {
                 biased;
                 ending = &mut drive => Step::Ended(ending),
-                readable = stream.readable() => match readable {
-                    Ok(()) => reader.take_plain(stream),
-                    Err(_) => Step::Ended(Ending::Peer),
-                },
+                step = poll_fn(|cx| reader.poll(stream, cx)) => step,
             };
             match step {
                 Step::Read => {}
@@ -164,7 +162,7 @@ impl<'a> Conduct<'a> {
             let outgoing = tokio::select! {
                 biased;
                 outgoing = self.link.take() => outgoing,
-                step = poll_fn(|cx| reader.poll_tls(stream, cx)) => match step {
+                step = poll_fn(|cx| reader.poll(stream, cx)) => match step {
                     Step::Read => continue,
                     Step::Ended(ending) => return ending,
                 },
@@ -274,19 +272,8 @@ impl Reader {
         }
     }
 
-    fn take_plain(&mut self, stream: &TcpStream) -> Step {
-        SCRATCH.with_borrow_mut(|scratch| match stream.try_read(scratch) {
-            Ok(0) => Step::Ended(Ending::Peer),
-            Ok(read) => {
-                self.push(&scratch[..read]);
-                Step::Read
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Step::Read,
-            Err(_) => Step::Ended(Ending::Peer),
-        })
-    }
-
-    fn poll_tls(&mut self, stream: &mut TlsStream<TcpStream>, cx: &mut Context<'_>) -> Poll<Step> {
+    /// Reads what is there into the framing.
+    fn poll(&mut self, stream: &mut (impl AsyncRead + Unpin), cx: &mut Context<'_>) -> Poll<Step> {
         SCRATCH.with_borrow_mut(|scratch| {
             let mut buffer = ReadBuf::new(scratch);
             match std::task::ready!(Pin::new(stream).poll_read(cx, &mut buffer)) {

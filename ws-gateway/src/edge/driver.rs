@@ -16,7 +16,7 @@ use wasm_core::wire::sip::{Message, ParseErrorKind};
 use super::Gateway;
 use super::directory::Accounts;
 use super::limits::Use;
-use super::link::{Ending, Link};
+use super::link::{Ending, Link, Queued};
 use crate::node::{Closing, FlowId, Hop, Input, Loaded, Node, Output, Query, Transport};
 use crate::store::{Store, StoreError, UserId};
 
@@ -78,6 +78,8 @@ pub struct Driver {
     finished: mpsc::UnboundedReceiver<Input>,
     flows: HashMap<FlowId, Flow>,
     dialled: HashMap<(Transport, SocketAddr), Dialled>,
+    /// Links with something queued in this turn.
+    unsent: Vec<Arc<Link>>,
     /// Connections on which nobody may have signed in yet, in the order of their opening.
     strangers: VecDeque<(Instant, FlowId)>,
     accounts_version: u64,
@@ -108,6 +110,7 @@ impl Driver {
             finished,
             flows: HashMap::new(),
             dialled: HashMap::new(),
+            unsent: Vec::new(),
             strangers: VecDeque::new(),
             datagram: vec![0; 65_536].into(),
             bindings: metrics::gauge!("tandem_bindings"),
@@ -142,11 +145,14 @@ impl Driver {
                 busy = true;
                 self.arrive(arrival);
             }
+            // Answers are sent before more is taken in.
+            self.flush();
             busy |= self.datagrams();
             if self.node.next_timeout().is_some_and(|time| time <= self.gateway.clock.now()) {
                 busy = true;
                 self.handle(Input::Timeout);
             }
+            self.flush();
             if let Some(moment) = last_moment
                 && (self.node.idle() || Instant::now() >= moment)
             {
@@ -178,6 +184,7 @@ impl Driver {
                 }
             }
         }
+        self.flush();
         for flow in self.flows.values() {
             flow.link.end(Ending::Stopping);
         }
@@ -312,7 +319,14 @@ impl Driver {
     fn send(&mut self, hop: &Hop, message: Bytes) -> bool {
         self.counters.sent.increment(1);
         match hop {
-            Hop::Flow(flow) => self.flows.get(flow).is_some_and(|flow| flow.link.send(message)),
+            Hop::Flow(flow) => match self.flows.get(flow).map(|flow| (flow.link.queue(message), flow)) {
+                Some((Queued::First, flow)) => {
+                    self.unsent.push(Arc::clone(&flow.link));
+                    true
+                }
+                Some((Queued::Behind, _)) => true,
+                Some((Queued::Ended, _)) | None => false,
+            },
             Hop::Udp(remote) => match self.udp.as_ref().map(|udp| udp.try_send_to(&message, *remote)) {
                 Some(Ok(_)) => true,
                 // Lost, as datagrams may be: the transaction sends it again.
@@ -339,6 +353,13 @@ impl Driver {
                     }
                 }
             }
+        }
+    }
+
+    /// Sends what this turn has queued, each connection's share with one call.
+    fn flush(&mut self) {
+        for link in self.unsent.drain(..) {
+            link.flush();
         }
     }
 

@@ -174,6 +174,9 @@ pub struct OutgoingHead {
 }
 
 impl OutgoingHead {
+    /// No head: what follows is framed already.
+    pub const NONE: OutgoingHead = OutgoingHead { bytes: [0; 10], length: 0 };
+
     /// The head before a whole message, which is text where it is UTF-8.
     pub fn message(payload: &[u8]) -> OutgoingHead {
         OutgoingHead::new(if std::str::from_utf8(payload).is_ok() { TEXT } else { BINARY }, payload.len())
