@@ -317,3 +317,25 @@ fn a_burst_keeps_its_order() {
     assert_eq!(w.see(b).texts(), texts);
     assert_eq!(w.see(a).outcomes(&Method::Message), [200; 30]);
 }
+
+/// Over a wire that loses one message in four, everything arrives once and in order.
+#[test]
+fn a_lossy_wire_loses_nothing() {
+    let mut w = World::new(&["tandem.test"]);
+    let (alice, bob) = (w.user("sip:alice@tandem.test", &[]), w.user("sip:bob@tandem.test", &[]));
+    let (a, b) = (w.phone("a", &alice), w.phone("b", &bob));
+    w.online(&[a, b]);
+    w.lossy(a, 4);
+    w.lossy(b, 3);
+    let texts: Vec<String> = (0..20).map(|nth| format!("line {nth}")).collect();
+    for text in &texts {
+        w.act(a, |phone, now| phone.write(now, &bob, text));
+        w.advance(Duration::from_secs(10));
+    }
+    w.advance(Duration::from_secs(60));
+    assert_eq!(w.see(b).texts(), texts);
+    assert_eq!(w.see(a).outcomes(&Method::Message).len(), 20);
+    assert!(w.see(a).outcomes(&Method::Message).iter().all(|status| matches!(status, 200 | 202)));
+    assert_eq!(w.history(&bob, &alice).len(), 20);
+    assert_eq!(w.waiting(&bob), 0);
+}

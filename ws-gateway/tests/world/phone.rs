@@ -12,7 +12,7 @@ use wasm_core::wire::imdn::{Delivery, Display, Report};
 use wasm_core::wire::iscomposing::IsComposing;
 use wasm_core::wire::sip::{
     CSeq, CallId, Contact, ContentType, Event as EventHeader, Expires, From, HeaderName, Limits, MaxForwards, Message, Method, RecordRoute,
-    Request, Response, SipUri, Status, To, Via,
+    Request, Response, SipUri, Status, To, Uri, Via,
 };
 use wasm_core::wire::xml::reginfo::Reginfo;
 use wasm_core::{Entropy, Text, Time};
@@ -198,7 +198,12 @@ impl Phone {
 
     /// Invites somebody.
     pub fn invite(&mut self, now: Time, to: &Address) -> ClientId {
-        let mut request = Request::new(Method::Invite, to.to_uri());
+        self.invite_to(now, to, to.to_uri())
+    }
+
+    /// Invites somebody at this very target.
+    pub fn invite_to(&mut self, now: Time, to: &Address, target: Uri) -> ClientId {
+        let mut request = Request::new(Method::Invite, target);
         request.headers.put(&From::new(self.address.to_uri()));
         request.headers.put(&To::new(to.to_uri()));
         request.headers.put(&Contact::new(self.contact.clone()));

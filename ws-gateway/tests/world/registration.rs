@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use wasm_core::wire::sip::{Contact, HeaderName, Method, PAssociatedUri, ServiceRoute};
+use wasm_core::Text;
+use wasm_core::wire::sip::{
+    CSeq, CallId, Contact, Expires, From, HeaderName, Method, PAssociatedUri, Path, Request, Route, ServiceRoute, SipUri, To, Uri,
+};
 use wasm_core::wire::xml::reginfo::{ContactEvent, ContactState, RegistrationState};
 
 use crate::ladder::Flow;
@@ -184,4 +187,120 @@ fn a_session_is_not_challenged() {
     w.act(b, |phone, now| phone.register(now, 600));
     w.settle();
     assert!(w.arrows().iter().any(|arrow| arrow.to == "b" && arrow.what == "401"));
+}
+
+/// RFC 5627: a GRUU leads to one device, and stays what it is when the device comes back over another connection.
+#[test]
+fn a_gruu_leads_to_one_device() {
+    let mut w = World::new(&["tandem.test"]);
+    let (alice, bob) = (w.user("sip:alice@tandem.test", &[]), w.user("sip:bob@tandem.test", &[]));
+    let (a, b1, b2) = (w.device("a", &alice), w.device("b1", &bob), w.device("b2", &bob));
+    w.online(&[a, b1, b2]);
+    let response = w.see(b1).ended.last().unwrap().response.clone().unwrap();
+    let own =
+        response.headers.list::<Contact>().unwrap().into_iter().find(|contact| contact.instance() == Some(&w.see(b1).instance)).unwrap();
+    let gruu = |name: &str| Uri::parse(&Text::from(own.addr().unwrap().params.value(name).unwrap())).unwrap();
+    w.disconnect(b1);
+    w.connect(b1);
+    w.online(&[b1]);
+    for (nth, name) in ["pub-gruu", "temp-gruu"].into_iter().enumerate() {
+        w.act(a, |phone, now| phone.invite_to(now, &bob, gruu(name)));
+        w.settle();
+        assert_eq!((w.see(b1).ringing.len(), w.see(b2).ringing.len()), (nth + 1, 0), "{name}");
+    }
+    // A temporary one that nobody gave out leads nowhere.
+    let forged = Uri::parse(&"sip:tgruu.00112233445566778899@tandem.test;gr".into()).unwrap();
+    w.act(a, |phone, now| phone.invite_to(now, &bob, forged));
+    w.settle();
+    assert_eq!(w.see(a).outcomes(&Method::Invite), [404]);
+}
+
+fn register(phone: &crate::phone::Phone, call_id: &str, cseq: u32, contact: Option<SipUri>, expires: u32) -> Request {
+    let own = phone.address.to_uri();
+    let mut request = Request::new(Method::Register, SipUri::of_host("tandem.test"));
+    request.headers.put(&From::new(own.clone()));
+    request.headers.put(&To::new(own));
+    request.headers.put(&CallId(Text::from(call_id)));
+    request.headers.put(&CSeq::new(cseq, Method::Register));
+    if let Some(contact) = contact {
+        request.headers.put(&Contact::new(contact));
+    }
+    request.headers.put(&Expires(expires));
+    request
+}
+
+/// R009-R011: what RFC 3261 §10.3 asks of a registrar besides.
+#[test]
+fn the_registrar_keeps_its_order() {
+    let mut w = World::with(&["tandem.test"], |config| config.limits.bindings_per_user = 2);
+    let alice = w.user("sip:alice@tandem.test", &[]);
+    let a = w.device("a", &alice);
+    let user = w.user_id(&alice);
+    w.connect_as(a, Some(user));
+    let contact = |host: &str| Some(SipUri::new("alice", host));
+    let mut ask = |call_id: &str, cseq: u32, contact: Option<SipUri>, expires: u32, star: bool| {
+        w.act(a, |phone, now| {
+            let mut request = register(phone, call_id, cseq, contact, expires);
+            if star {
+                request.headers.push(HeaderName::Contact, "*");
+            }
+            phone.send(now, request);
+        });
+        w.settle();
+        let ended = w.see(a).ended.last().unwrap();
+        (ended.status.0, ended.response.as_ref().unwrap().headers.list::<Contact>().map_or(0, |contacts| contacts.len()))
+    };
+    assert_eq!(ask("one", 1, contact("a.invalid"), 600, false), (200, 1));
+    // The same again is a second registration of the same contact; an older one is refused.
+    assert_eq!(ask("one", 2, contact("a.invalid"), 600, false), (200, 1));
+    assert_eq!(ask("one", 1, contact("a.invalid"), 600, false).0, 500);
+    assert_eq!(ask("two", 1, contact("b.invalid"), 600, false), (200, 2));
+    assert_eq!(ask("three", 1, contact("c.invalid"), 600, false).0, 403);
+    // Only asking changes nothing.
+    assert_eq!(ask("four", 1, None, 600, false), (200, 2));
+    assert_eq!(ask("two", 2, contact("b.invalid"), 0, false), (200, 1));
+    // The star ends all, and only with Expires 0.
+    assert_eq!(ask("five", 1, None, 600, true).0, 400);
+    assert_eq!(ask("five", 2, None, 0, true), (200, 0));
+    assert_eq!(w.bindings(0), 0);
+}
+
+/// RFC 3327: requests to a device pass the proxies that its registration came over.
+#[test]
+fn a_path_is_kept() {
+    let mut w = World::new(&["tandem.test"]);
+    let (alice, bob) = (w.user("sip:alice@tandem.test", &[]), w.user("sip:bob@tandem.test", &[]));
+    let (a, b) = (w.device("a", &alice), w.device("b", &bob));
+    w.online(&[a]);
+    w.act(b, |phone, now| {
+        let mut request = register(phone, "with-path", 1, Some(SipUri::new("bob", "b.invalid")), 600);
+        request.headers.put(&Path::new(SipUri::of_host("edge.tandem.example").with_flag("lr")));
+        request.headers.push(HeaderName::Supported, "path");
+        phone.send(now, request);
+    });
+    w.settle();
+    let response = w.see(b).ended.last().unwrap().response.clone().unwrap();
+    assert_eq!(response.headers.list::<Path>().unwrap().len(), 1);
+    w.act(a, |phone, now| phone.write(now, &bob, "through the edge"));
+    w.act(a, |phone, now| phone.invite(now, &bob));
+    w.settle();
+    let routes = |request: &Request| request.headers.list::<Route>().unwrap().iter().map(|route| route.uri.to_string()).collect::<Vec<_>>();
+    assert_eq!(routes(&w.see(b).got[0].request), ["sip:edge.tandem.example;lr"]);
+    assert_eq!(routes(&w.see(b).ringing[0].1), ["sip:edge.tandem.example;lr"]);
+}
+
+/// Anybody may ask whether the node is alive.
+#[test]
+fn options_need_no_password() {
+    let mut w = World::new(&["tandem.test"]);
+    let alice = w.user("sip:alice@tandem.test", &[]);
+    let a = w.phone("a", &alice);
+    w.act(a, |phone, now| {
+        let mut request = Request::new(Method::Options, SipUri::of_host("tandem.test"));
+        request.headers.put(&From::new(SipUri::new("probe", "elsewhere.test")));
+        request.headers.put(&To::new(SipUri::of_host("tandem.test")));
+        phone.send(now, request);
+    });
+    w.settle();
+    assert_eq!(w.see(a).outcomes(&Method::Options), [200]);
 }

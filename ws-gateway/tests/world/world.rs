@@ -50,11 +50,20 @@ struct Attached {
     link: Link,
     /// What is sent to or by a device that is unplugged is lost.
     plugged: bool,
+    /// Of so many messages on its wire one is lost; and how many there were.
+    loses: Option<u64>,
+    carried: u64,
     /// How often the device has opened a connection: what belongs to an earlier one does not reach a later one.
     sockets: u64,
 }
 
 impl Attached {
+    /// Whether the next message on the wire arrives.
+    fn carries(&mut self) -> bool {
+        self.carried += 1;
+        self.plugged && self.loses.is_none_or(|every| !self.carried.is_multiple_of(every))
+    }
+
     fn name(&self) -> &'static str {
         match &self.kind {
             Kind::Phone(phone) => phone.name,
@@ -259,7 +268,7 @@ impl World {
         let phone = Phone::new(name, address, &password(address), index as u8 + 1, udp);
         let site = self.sites.iter().position(|site| Some(site.config.domains[0].as_str()) == address.domain()).unwrap();
         let link = udp.map_or(Link::Flow { open: None }, |addr| Link::Udp { addr });
-        self.phones.push(Attached { kind: Kind::Phone(Box::new(phone)), site, link, plugged: true, sockets: 0 });
+        self.phones.push(Attached { kind: Kind::Phone(Box::new(phone)), site, link, plugged: true, loses: None, carried: 0, sockets: 0 });
         Device(index)
     }
 
@@ -280,7 +289,15 @@ impl World {
         browser.open(self.now);
         let site = self.sites.iter().position(|site| Some(site.config.domains[0].as_str()) == address.domain()).unwrap();
         let link = Link::Flow { open: None };
-        self.phones.push(Attached { kind: Kind::Browser(Box::new(browser)), site, link, plugged: true, sockets: 0 });
+        self.phones.push(Attached {
+            kind: Kind::Browser(Box::new(browser)),
+            site,
+            link,
+            plugged: true,
+            loses: None,
+            carried: 0,
+            sockets: 0,
+        });
         self.post(index);
         Device(index)
     }
@@ -350,6 +367,11 @@ impl World {
 
     pub fn plug(&mut self, device: Device) {
         self.phones[device.0].plugged = true;
+    }
+
+    /// Of so many messages to or from the device one is lost.
+    pub fn lossy(&mut self, device: Device, every: u64) {
+        self.phones[device.0].loses = Some(every);
     }
 
     /// The disk of a site stops answering, or answers again.
@@ -509,7 +531,7 @@ impl World {
                     Link::Udp { .. } => true,
                     Link::Flow { open } => open == flow,
                 };
-                if attached.plugged && same {
+                if attached.carries() && same {
                     let now = self.now;
                     attached.receive(now, &bytes);
                     self.post(device);
@@ -616,8 +638,8 @@ impl World {
     }
 
     fn transmit(&mut self, device: usize, bytes: &Bytes) {
-        let attached = &self.phones[device];
-        let (site, plugged) = (attached.site, attached.plugged);
+        let attached = &mut self.phones[device];
+        let (site, carried) = (attached.site, attached.carries());
         let (hop, transport) = match attached.link {
             Link::Udp { addr } => (Hop::Udp(addr), Transport::Udp),
             Link::Flow { open: Some(flow) } => (Hop::Flow(flow), Transport::Ws),
@@ -629,7 +651,7 @@ impl World {
             to: format!("Core {}", self.sites[site].letter),
             what: label(&message),
         });
-        if plugged {
+        if carried {
             self.wire(WIRE, Parcel::Site { site, input: Input::Received { hop, transport, message } });
         }
     }
