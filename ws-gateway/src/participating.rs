@@ -31,6 +31,7 @@
 
 mod deferred;
 mod lanes;
+mod letters;
 mod mailbox;
 mod originating;
 mod post;
@@ -40,27 +41,23 @@ mod terminating;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use wasm_core::cpm::envelope::Content;
-use wasm_core::cpm::ids::MessageId;
 use wasm_core::sip::transaction::{ClientId, ServerId};
 use wasm_core::wire::sip::{Method, Request, Response, Status};
-use wasm_core::{Entropy, Text, Time};
+use wasm_core::{Entropy, Time};
 
-use crate::node::{Directory, Function, Loaded, NodeConfig, Query, Ticket};
-use crate::sip_core::front_door::Source;
+use crate::node::{Directory, Loaded, NodeConfig, Query, Ticket};
 use crate::sip_core::location::BindingId;
 use crate::sip_core::refusal::Refusal;
-use crate::sip_core::routing::Destination;
 use crate::sip_core::{Core, Service};
-use crate::store::{Applied, Direction, PendingId, StoreError, Unit, UserId};
+use crate::store::{Applied, PendingId, StoreError, Unit, UserId};
 use lanes::Parcel;
 use mailbox::Mailbox;
-use post::{Party, Post, PostKey};
-use recent::{Key, Known, Recent};
+use post::{Post, PostKey};
+use recent::{Known, Recent};
 
 /// How many messages the service remembers for judging notifications.
 const REMEMBERED: usize = 32_768;
@@ -243,153 +240,6 @@ impl Participating {
         }
     }
 
-    /// A message has come in.
-    fn message(&mut self, hand: &mut Hand<'_>, id: ServerId, source: &Source, destination: Destination, request: Request) {
-        let response = Response::to(&request, Status::OK);
-        if self.letters.len() >= self.config.limits.messages {
-            return hand.core.respond(hand.now, id, Refusal::later(Status::SERVICE_UNAVAILABLE, 5).onto(response));
-        }
-        match originating::admit(hand.now, &self.config, hand.directory, source, destination, request) {
-            ControlFlow::Break(refusal) => {
-                hand.core.step(Function::Core, Function::Participating, || "MESSAGE".into());
-                hand.core.step(Function::Participating, Function::Core, || refusal.status.0.to_string());
-                hand.core.respond(hand.now, id, refusal.onto(response));
-            }
-            ControlFlow::Continue(post) => {
-                hand.core.step(Function::Core, Function::Participating, || post.label().into());
-                self.take(hand, post, Some((id, response)));
-            }
-        }
-    }
-
-    /// A message has been admitted, or is the service's own.
-    fn take(&mut self, hand: &mut Hand<'_>, post: Post, waiter: Option<(ServerId, Response)>) {
-        let key = post.key();
-        if let Some(letter) = self.under_way.get(&key).and_then(|id| self.letters.get_mut(id)) {
-            // A second try joins the first.
-            letter.waiters.extend(waiter);
-            return;
-        }
-        if matches!(post.sender, Party::User { .. }) {
-            hand.core.step(Function::Participating, Function::Core, || post.label().into());
-            if matches!(post.recipient, Party::User { .. }) {
-                hand.core.step(Function::Core, Function::Participating, || post.label().into());
-            }
-        }
-        self.next_letter += 1;
-        let id = LetterId(self.next_letter);
-        self.under_way.insert(key.clone(), id);
-        let letter = Letter { key, post, waiters: waiter.into_iter().collect(), phase: Phase::Checking, early: Vec::new() };
-        match (&letter.post.envelope.content, &letter.post.recipient) {
-            (Content::Composing(_), Party::User { user, .. }) => {
-                let user = *user;
-                self.letters.insert(id, letter);
-                self.type_to(hand, id, user);
-            }
-            (Content::Notification(notification), _) => {
-                let (report, subject) = (notification.report, receipts::subject(&letter.post, notification));
-                self.letters.insert(id, letter);
-                self.check(hand, id, report, subject);
-            }
-            (Content::Composing(_) | Content::Text(_) | Content::Other { .. }, Party::Peer { .. }) => {
-                self.letters.insert(id, letter);
-                self.forward(hand, id);
-            }
-            (Content::Text(_) | Content::Other { .. }, Party::User { .. }) => {
-                let unit = terminating::unit(&letter.post);
-                self.letters.insert(id, Letter { phase: Phase::Committing, ..letter });
-                self.commit(Awaited::Letter(id), unit);
-            }
-        }
-    }
-
-    /// Typing: for those who are there now, and nobody waits for it.
-    fn type_to(&mut self, hand: &mut Hand<'_>, id: LetterId, user: UserId) {
-        let Some(letter) = self.letters.get(&id) else { return };
-        let parcel = terminating::parcel(&letter.post, None, None);
-        self.deliver(hand, user, parcel);
-        self.answer(hand, id, Status::OK);
-    }
-
-    /// A notification: is it about a message that its sender got, from the one whom it goes to, and was it asked for?
-    fn check(&mut self, hand: &mut Hand<'_>, id: LetterId, report: wasm_core::wire::imdn::Report, subject: Option<Key>) {
-        let Some(subject) = subject else {
-            return self.refuse(hand, id, Refusal::because(Status::BAD_REQUEST, "Bad Message-ID"));
-        };
-        if let Some(letter) = self.letters.get(&id) {
-            let about = PostKey::message(letter.post.recipient.address(), letter.post.sender.address(), &subject.message_id);
-            let original = self.under_way.get(&about).and_then(|original| self.letters.get_mut(original));
-            if let Some(original) = original.filter(|original| original.phase == Phase::Forwarding) {
-                return original.early.push(id);
-            }
-        }
-        match self.recent.get(&subject) {
-            Some(known) => self.checked(hand, id, report, Some(known)),
-            None => {
-                let query = Query::Messages { user: subject.user, direction: subject.direction, message_id: subject.message_id };
-                self.load(Awaited::Letter(id), query);
-            }
-        }
-    }
-
-    /// A notification that came too early is judged now.
-    fn resume(&mut self, hand: &mut Hand<'_>, id: LetterId) {
-        let Some(letter) = self.letters.get(&id) else { return };
-        let Content::Notification(notification) = &letter.post.envelope.content else { return };
-        let (report, subject) = (notification.report, receipts::subject(&letter.post, notification));
-        self.check(hand, id, report, subject);
-    }
-
-    fn checked(&mut self, hand: &mut Hand<'_>, id: LetterId, report: wasm_core::wire::imdn::Report, known: Option<Known>) {
-        if let ControlFlow::Break(refusal) = receipts::asked(known.map(|known| known.wants), report) {
-            return self.refuse(hand, id, refusal);
-        }
-        let Some(letter) = self.letters.get_mut(&id) else { return };
-        let Content::Notification(notification) = &letter.post.envelope.content else { return };
-        let own = matches!(letter.post.sender, Party::User { .. });
-        match (receipts::weight(report), &letter.post.recipient) {
-            // Nothing to tell; and that one device failed is no news while another may still take the message.
-            (receipts::Weight::Nothing, _) => self.answer(hand, id, Status::OK),
-            (receipts::Weight::Negative, _) if own => self.answer(hand, id, Status::OK),
-            (receipts::Weight::Positive(_) | receipts::Weight::Negative, Party::User { .. }) => {
-                let unit = receipts::unit(&letter.post, notification);
-                letter.phase = Phase::Committing;
-                self.commit(Awaited::Letter(id), unit);
-            }
-            (receipts::Weight::Positive(_) | receipts::Weight::Negative, Party::Peer { .. }) => self.forward(hand, id),
-        }
-    }
-
-    /// On to a peer, as the client sent it.
-    fn forward(&mut self, hand: &mut Hand<'_>, id: LetterId) {
-        let Some(letter) = self.letters.get_mut(&id) else { return };
-        let Party::Peer { peer, .. } = letter.post.recipient else { return };
-        letter.phase = Phase::Forwarding;
-        if let Some(key) = letter.post.sender.user().map(|user| own_copy(user, &letter.post)) {
-            self.recent.insert(key, Known { wants: letter.post.envelope.wants, answer: None });
-        }
-        match hand.core.forward(hand.now, peer, letter.post.request.clone()) {
-            Some(client) => drop(self.flights.insert(client, Flight::Peer(id))),
-            None => self.refuse(hand, id, Refusal::new(Status::SERVICE_UNAVAILABLE)),
-        }
-    }
-
-    /// A peer has answered for a letter.
-    fn forwarded(&mut self, hand: &mut Hand<'_>, id: LetterId, response: Response) {
-        hand.core.step(Function::Core, Function::Participating, || response.status.0.to_string());
-        let Some(letter) = self.letters.get_mut(&id) else { return };
-        if !response.status.is_success() {
-            return self.answer(hand, id, relayed(response.status));
-        }
-        let unit = match &letter.post.envelope.content {
-            Content::Composing(_) => return self.answer(hand, id, response.status),
-            Content::Notification(notification) => Unit(receipts::claim(&letter.post, notification)),
-            Content::Text(_) | Content::Other { .. } => terminating::sent(&letter.post),
-        };
-        letter.phase = Phase::Recording { answer: response.status };
-        self.commit(Awaited::Letter(id), unit);
-    }
-
     /// The store has finished something.
     pub(crate) fn stored(&mut self, hand: &mut Hand<'_>, ticket: Ticket, result: Result<Applied, StoreError>) {
         if let Ok(applied) = &result {
@@ -410,47 +260,6 @@ impl Participating {
                 }
             }
             (Some(Awaited::Queue(..) | Awaited::Expired) | None, _) => {}
-        }
-    }
-
-    /// A letter's unit is durable: now it may be acted on.
-    fn durable(&mut self, hand: &mut Hand<'_>, id: LetterId, applied: &Applied) {
-        let Some(letter) = self.letters.get_mut(&id) else { return };
-        if let Phase::Recording { answer } = letter.phase {
-            return self.answer(hand, id, answer);
-        }
-        match terminating::verdict(applied, matches!(letter.post.sender, Party::Peer { .. })) {
-            terminating::Verdict::New(pending) => {
-                let (Some(user), post) = (letter.post.recipient.user(), &letter.post) else { return };
-                if !post.envelope.content.is_automatic() {
-                    for key in copies(post) {
-                        self.recent.insert(key, Known { wants: post.envelope.wants, answer: None });
-                    }
-                }
-                let parcel = terminating::parcel(post, pending, Some(id));
-                let label = post.label();
-                if pending.is_some() {
-                    self.waits(user);
-                }
-                self.alarms.push(Reverse((hand.now + self.config.policy.delivery_wait, Alarm::Letter(id))));
-                hand.core.step(Function::Participating, Function::Core, || label.into());
-                if self.deliver(hand, user, parcel) == 0 {
-                    self.answer(hand, id, Status::ACCEPTED);
-                }
-            }
-            terminating::Verdict::Known => {
-                let key = letter.post.sender.user().map(|user| own_copy(user, &letter.post));
-                let known = key.and_then(|key| self.recent.get(&key)).and_then(|known| known.answer);
-                self.answer(hand, id, known.unwrap_or(Status::OK));
-            }
-            // The peer says what it said before: the sender's devices need not hear it again.
-            terminating::Verdict::NoNews(pending) => {
-                if let (Some(user), Some(pending)) = (letter.post.recipient.user(), pending) {
-                    self.settle(user, pending);
-                }
-                self.answer(hand, id, Status::OK);
-            }
-            terminating::Verdict::Unfounded => self.refuse(hand, id, Refusal::because(Status::FORBIDDEN, "No Such Message")),
         }
     }
 
@@ -486,55 +295,6 @@ impl Participating {
         }
     }
 
-    /// One device of a letter's has done with it.
-    fn device_done(&mut self, hand: &mut Hand<'_>, id: Option<LetterId>, took: bool) {
-        let Some((id, letter)) = id.and_then(|id| Some((id, self.letters.get_mut(&id)?))) else { return };
-        let Phase::Delivering { open } = &mut letter.phase else { return };
-        *open = open.saturating_sub(1);
-        if took {
-            self.answer(hand, id, Status::OK);
-        } else if *open == 0 {
-            self.answer(hand, id, Status::ACCEPTED);
-        }
-    }
-
-    /// Answers all tries of a letter, which ends it.
-    fn answer(&mut self, hand: &mut Hand<'_>, id: LetterId, status: Status) {
-        self.finish(hand, id, Refusal::new(status));
-    }
-
-    fn refuse(&mut self, hand: &mut Hand<'_>, id: LetterId, refusal: Refusal) {
-        self.finish(hand, id, refusal);
-    }
-
-    fn finish(&mut self, hand: &mut Hand<'_>, id: LetterId, end: Refusal) {
-        let Some(mut letter) = self.letters.remove(&id) else { return };
-        self.under_way.remove(&letter.key);
-        for early in std::mem::take(&mut letter.early) {
-            self.resume(hand, early);
-        }
-        let status = end.status;
-        // A lane that was reading meanwhile may have found the queue empty.
-        if let Some(user) = letter.post.recipient.user().filter(|_| status == Status::ACCEPTED) {
-            self.waits(user);
-        }
-        if let Some(user) = letter.post.sender.user() {
-            self.recent.answered(&own_copy(user, &letter.post), status);
-        }
-        if letter.waiters.is_empty() {
-            return;
-        }
-        let (from_user, to_user) = (letter.post.sender.user().is_some(), letter.post.recipient.user().is_some());
-        hand.core.step(Function::Participating, Function::Core, || status.0.to_string());
-        if from_user && to_user {
-            hand.core.step(Function::Core, Function::Participating, || status.0.to_string());
-            hand.core.step(Function::Participating, Function::Core, || status.0.to_string());
-        }
-        for (server, response) in letter.waiters {
-            hand.core.respond(hand.now, server, end.clone().onto(response));
-        }
-    }
-
     fn commit(&mut self, awaited: Awaited, unit: Unit) {
         let ticket = self.ticket(awaited);
         self.effects.push_back(Effect::Commit { ticket, unit });
@@ -551,35 +311,4 @@ impl Participating {
         self.tickets.insert(ticket, awaited);
         ticket
     }
-}
-
-/// What the sender's side says when the peer refused: a peer's trouble with us is not the client's.
-fn relayed(status: Status) -> Status {
-    match status {
-        Status::UNAUTHORIZED | Status::PROXY_AUTHENTICATION_REQUIRED => Status::FORBIDDEN,
-        status if status.is_final() && status.0 >= 400 => status,
-        _ => Status::BAD_GATEWAY,
-    }
-}
-
-/// The same identifier without the message that it was read from, which would be kept in memory with it.
-fn compact(id: &MessageId) -> MessageId {
-    MessageId::parse(&Text::from(id.as_str())).unwrap_or_else(|| id.clone())
-}
-
-/// The sender's copy of a message.
-fn own_copy(user: UserId, post: &Post) -> Key {
-    Key { user, direction: Direction::Out, with: post.recipient.address().clone(), message_id: compact(&post.message_id) }
-}
-
-/// Both copies of a message, as far as they are in this node's store.
-fn copies(post: &Post) -> impl Iterator<Item = Key> {
-    let sent = post.sender.user().map(|user| own_copy(user, post));
-    let received = post.recipient.user().map(|user| Key {
-        user,
-        direction: Direction::In,
-        with: post.sender.address().clone(),
-        message_id: compact(&post.message_id),
-    });
-    sent.into_iter().chain(received)
 }
