@@ -14,6 +14,7 @@ use super::view::{self, View};
 use crate::cpm::address::Address;
 use crate::cpm::ids::{ContributionId, ConversationId, MessageId};
 use crate::cpm::receipt::Receipt;
+use crate::wire::json;
 use crate::{Entropy, Text, Time};
 
 /// One device of a user.
@@ -86,7 +87,7 @@ impl Engine {
 
     /// Takes in a fact from disk as JSON. What cannot be read is left out, and the history is read afresh.
     pub fn restore(&mut self, json: &str) {
-        match serde_json::from_str(json) {
+        match json::read(json.as_bytes()) {
             Ok(Record::Cursor(_)) if self.memory.is_damaged => {}
             Ok(record) => self.apply(record),
             Err(_) => {

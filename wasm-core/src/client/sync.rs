@@ -18,6 +18,7 @@ use crate::cpm::history::{Changes, Folders, Object, Page, SeenUpTo};
 use crate::cpm::receipt::Receipt;
 use crate::sip::flow::Backoff;
 use crate::wire::imdn::Wants;
+use crate::wire::json;
 use crate::{Entropy, Text, Time};
 
 /// How many objects are asked for at once.
@@ -206,7 +207,7 @@ impl Engine {
             }
             What::Seen { key, up_to } => {
                 let with = self.memory.errands.get(key).map(|errand| escape(errand.with().as_str())).unwrap_or_default();
-                let body = serde_json::to_string(&SeenUpTo { up_to: *up_to }).ok();
+                let body = json::write(&SeenUpTo { up_to: *up_to }).ok();
                 ("PUT", format!("{base}/folders/{with}/flags/%5CSeen"), body)
             }
         };
@@ -458,7 +459,7 @@ impl Engine {
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
-    serde_json::from_slice(body).ok()
+    json::read(body).ok()
 }
 
 /// Percent-encodes all but unreserved characters [RFC3986 §2.3].

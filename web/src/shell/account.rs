@@ -3,6 +3,7 @@
 use wasm_core::Text;
 use wasm_core::cpm::history::{People, Person, Session, SignIn};
 use wasm_core::cpm::ids::InstanceId;
+use wasm_core::wire::json;
 
 use super::{entropy, http, keep};
 
@@ -67,7 +68,7 @@ pub async fn sign_in(address: &str, password: String, device_name: &str) -> Resu
     keep::save(DEVICE_NAME, &device_name);
     let body = SignIn { address: Text::from(address), password, instance: instance(), device_name: Text::from(device_name) };
     // Strings and identifiers always become JSON.
-    let body = serde_json::to_string(&body).unwrap_or_default();
+    let body = json::write(&body).unwrap_or_default();
     let answer = http::ask("POST", "/api/session", Some(&body)).await;
     if let Some(session) = answer.read::<Session>() {
         keep::save(SESSION, &session);

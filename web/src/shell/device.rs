@@ -19,6 +19,7 @@ use wasm_core::client::{Alert, Command, Engine, Input, Output, Profile, Record, 
 use wasm_core::cpm::address::Address;
 use wasm_core::cpm::history::{Event as BoxEvent, Session};
 use wasm_core::cpm::ids::MessageId;
+use wasm_core::wire::json;
 
 use super::links::{self, Outside};
 use super::settings::Settings;
@@ -633,5 +634,5 @@ fn engine(session: &Session) -> Engine {
 }
 
 fn cursor(frame: &Bytes) -> Option<u64> {
-    serde_json::from_slice::<BoxEvent>(frame).ok().map(|event| event.cursor)
+    json::read::<BoxEvent>(frame).ok().map(|event| event.cursor)
 }

@@ -7,6 +7,8 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, Headers, RequestCredentials, RequestInit, Response};
 
+use wasm_core::wire::json;
+
 use super::dom::window;
 
 /// How long an answer may take.
@@ -22,7 +24,7 @@ pub struct Answer {
 impl Answer {
     /// The body as a value, when the answer is a success.
     pub fn read<T: serde::de::DeserializeOwned>(&self) -> Option<T> {
-        if self.is_success() { serde_json::from_slice(&self.body).ok() } else { None }
+        if self.is_success() { json::read(&self.body).ok() } else { None }
     }
 
     /// 2xx.

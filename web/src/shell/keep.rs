@@ -8,6 +8,8 @@ use std::collections::HashMap;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use wasm_core::wire::json;
+
 use super::dom::window;
 
 thread_local! {
@@ -18,12 +20,12 @@ thread_local! {
 pub fn load<T: DeserializeOwned>(key: &str) -> Option<T> {
     let kept = window().local_storage().ok().flatten().and_then(|storage| storage.get_item(&name(key)).ok().flatten());
     let text = kept.or_else(|| BESIDE.with_borrow(|beside| beside.get(key).cloned()))?;
-    serde_json::from_str(&text).ok()
+    json::read(text.as_bytes()).ok()
 }
 
 /// Keeps `value` under `key`.
 pub fn save<T: Serialize>(key: &str, value: &T) {
-    let Ok(text) = serde_json::to_string(value) else { return };
+    let Ok(text) = json::write(value) else { return };
     let kept = window().local_storage().ok().flatten().is_some_and(|storage| storage.set_item(&name(key), &text).is_ok());
     if !kept {
         BESIDE.with_borrow_mut(|beside| beside.insert(key.to_owned(), text));

@@ -7,6 +7,7 @@ use wasm_bindgen::JsValue;
 
 use wasm_core::client::Record;
 use wasm_core::cpm::address::Address;
+use wasm_core::wire::json;
 
 const STORE: &str = "records";
 const VERSION: u32 = 1;
@@ -58,7 +59,7 @@ impl Storage {
             // The transaction waits for its requests; each one's own answer is not needed.
             if record.is_removal() {
                 store.delete(key)?;
-            } else if let Ok(text) = serde_json::to_string(record) {
+            } else if let Ok(text) = json::write(record) {
                 store.put(&JsValue::from_str(&text), Some(&key))?;
             }
         }

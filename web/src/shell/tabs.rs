@@ -16,6 +16,7 @@ use web_sys::{BroadcastChannel, MessageEvent};
 
 use wasm_core::client::{Command, Record};
 use wasm_core::cpm::address::Address;
+use wasm_core::wire::json;
 
 use super::dom::window;
 
@@ -57,7 +58,7 @@ impl Tabs {
         let listener = channel.as_ref().map(|channel| {
             EventListener::new(channel, "message", move |event| {
                 let text = event.dyn_ref::<MessageEvent>().and_then(|event| event.data().as_string());
-                if let Some(note) = text.and_then(|text| serde_json::from_str(&text).ok()) {
+                if let Some(note) = text.and_then(|text| json::read(text.as_bytes()).ok()) {
                     heard(note);
                 }
             })
@@ -67,7 +68,7 @@ impl Tabs {
 
     /// Says something to all other tabs.
     pub fn say(&self, note: &Note) {
-        if let (Some(channel), Ok(text)) = (&self.channel, serde_json::to_string(note)) {
+        if let (Some(channel), Ok(text)) = (&self.channel, json::write(note)) {
             // Fails only for a closed channel, and this one is closed when `self` goes.
             let _ = channel.post_message(&JsValue::from_str(&text));
         }
