@@ -6,7 +6,7 @@
 mod file;
 mod limits;
 
-use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -204,6 +204,8 @@ pub struct Settings {
     pub public_url: Option<String>,
     pub public_hosts: Vec<String>,
     pub allowed_origins: Vec<String>,
+    /// Proxies whose X-Forwarded-For is believed.
+    pub trusted_proxies: Vec<IpAddr>,
     pub limits: Limits,
     pub log: String,
     pub log_format: LogFormat,
@@ -287,6 +289,7 @@ impl Settings {
             public_url: public_url.map(|url| url.trim_end_matches('/').to_owned()),
             public_hosts: file.public_hosts,
             allowed_origins: allowed_origins.into_iter().map(|origin| origin.trim_end_matches('/').to_ascii_lowercase()).collect(),
+            trusted_proxies: file.trusted_proxies,
             limits: match flags.limits {
                 Some(LimitsPreset::Off) => file.limits.without_rates(),
                 Some(LimitsPreset::Default) | None => file.limits,
@@ -313,7 +316,7 @@ impl From<TlsMode> for Tls {
 fn check_domain(domain: &str) -> Result<(), ConfigError> {
     let label =
         |label: &str| !label.is_empty() && label.len() <= 63 && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    if domain.parse::<std::net::IpAddr>().is_ok() {
+    if domain.parse::<IpAddr>().is_ok() {
         return Err(ConfigError::Invalid(format!(
             "`{domain}` cannot be a domain of user addresses: take a name such as {DEFAULT_DOMAIN}, clients may still connect to the address"
         )));

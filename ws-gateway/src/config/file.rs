@@ -1,6 +1,6 @@
 //! The settings file: what it may say, and the documented example.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -19,6 +19,7 @@ pub struct File {
     pub public_url: Option<String>,
     pub public_hosts: Vec<String>,
     pub allowed_origins: Vec<String>,
+    pub trusted_proxies: Vec<IpAddr>,
     pub demo: bool,
     pub listen: Listeners,
     pub tls: TlsTable,

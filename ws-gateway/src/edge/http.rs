@@ -5,7 +5,7 @@
 //! Origin. Every error is JSON: a word for programs and a sentence for people.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -182,6 +182,13 @@ pub fn origin_refused() -> ApiError {
     ApiError::new(StatusCode::FORBIDDEN, "origin-not-allowed", "Pages from this origin may not do this: see the setting allowed_origins.")
 }
 
+/// Who a proxy says that it serves: the last address, which is the one that the proxy itself has added.
+fn forwarded(headers: &HeaderMap) -> Option<IpAddr> {
+    let line = headers.get_all("x-forwarded-for").iter().next_back()?.to_str().ok()?;
+    let last = line.rsplit(',').next()?.trim();
+    last.parse().ok().or_else(|| last.parse::<SocketAddr>().ok().map(|address| address.ip()))
+}
+
 /// Accepts connections until the gateway stops.
 pub async fn listen(gateway: Arc<Gateway>, listener: TcpListener, tls: Option<TlsAcceptor>) {
     let router = router(Arc::clone(&gateway));
@@ -191,7 +198,8 @@ pub async fn listen(gateway: Arc<Gateway>, listener: TcpListener, tls: Option<Tl
             accepted = sip::accept(&listener) => accepted,
             () = stopped(&mut stopping) => return,
         };
-        let Some(permit) = gateway.addresses.connect(remote.ip()) else {
+        let proxy = gateway.settings.trusted_proxies.contains(&remote.ip().to_canonical());
+        let Some(permit) = gateway.addresses.connect(remote.ip(), proxy) else {
             metrics::counter!("tandem_limited_total", "what" => "connection").increment(1);
             continue;
         };
@@ -201,7 +209,11 @@ pub async fn listen(gateway: Arc<Gateway>, listener: TcpListener, tls: Option<Tl
             let Some(socket) = Box::pin(sip::secure(stream, tls)).await else { return };
             let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
                 let mut request = request.map(Body::new);
-                request.extensions_mut().insert(peer.clone());
+                let mut peer = peer.clone();
+                if proxy && let Some(client) = forwarded(request.headers()) {
+                    peer.remote.set_ip(client);
+                }
+                request.extensions_mut().insert(peer);
                 let mut router = router.clone();
                 async move { Ok::<_, Infallible>(router.call(request).await.unwrap_or_else(|never| match never {})) }
             });
@@ -220,5 +232,26 @@ pub async fn listen(gateway: Arc<Gateway>, listener: TcpListener, tls: Option<Tl
                 tracing::debug!(%remote, %error, "HTTP connection ended");
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// R317: what a client itself writes into the header is not believed.
+    #[test]
+    fn a_proxy_is_believed_about_its_own_peer_alone() {
+        let headers = |lines: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append("x-forwarded-for", HeaderValue::from_static(line));
+            }
+            forwarded(&headers)
+        };
+        assert_eq!(headers(&["1.2.3.4, 192.0.2.1"]), "192.0.2.1".parse().ok());
+        assert_eq!(headers(&["1.2.3.4", "[2001:db8::1]:99"]), "2001:db8::1".parse().ok());
+        assert_eq!(headers(&["nonsense"]), None);
+        assert_eq!(headers(&[]), None);
     }
 }

@@ -168,8 +168,8 @@ impl Addresses {
         self.with(address, now, |entry, _| entry.buckets[what as usize].wait(now, rate))
     }
 
-    /// Counts a connection, unless there are too many from this address or in all.
-    pub fn connect(&self, address: IpAddr) -> Option<Permit> {
+    /// Counts a connection, unless there are too many from this address or in all. A proxy may have as many as there may be at all.
+    pub fn connect(&self, address: IpAddr, proxy: bool) -> Option<Permit> {
         let limits = self.limits;
         {
             let mut table = self.lock();
@@ -179,7 +179,7 @@ impl Addresses {
             table.connections += 1;
         }
         let counted = self.with(address, Instant::now(), |entry, key| {
-            (entry.connections < limits.connections_per_address).then(|| {
+            (proxy || entry.connections < limits.connections_per_address).then(|| {
                 entry.connections += 1;
                 key
             })
@@ -225,13 +225,14 @@ mod tests {
     fn connections_are_counted_by_address_and_given_back() {
         let addresses = Addresses::new(Limits { connections: 3, connections_per_address: 2, ..Limits::default() });
         let (one, other): (IpAddr, IpAddr) = ("2001:db8::1".parse().unwrap(), "192.0.2.1".parse().unwrap());
-        let first = addresses.connect(one).unwrap();
-        let _second = addresses.connect("2001:db8::2".parse().unwrap()).unwrap();
-        assert!(addresses.connect(one).is_none());
-        let _third = addresses.connect(other).unwrap();
-        assert!(addresses.connect(other).is_none());
+        let first = addresses.connect(one, false).unwrap();
+        let _second = addresses.connect("2001:db8::2".parse().unwrap(), false).unwrap();
+        assert!(addresses.connect(one, false).is_none());
+        assert!(addresses.connect(one, true).is_some());
+        let _third = addresses.connect(other, false).unwrap();
+        assert!(addresses.connect(other, false).is_none());
         drop(first);
-        assert!(addresses.connect(one).is_some());
+        assert!(addresses.connect(one, false).is_some());
         assert_eq!(addresses.connections(), 2);
     }
 

@@ -26,7 +26,7 @@ pub async fn listen(gateway: Arc<Gateway>, listener: TcpListener, tls: Option<Tl
             accepted = accept(&listener) => accepted,
             () = stopped(&mut stopping) => return,
         };
-        let Some(permit) = gateway.addresses.connect(remote.ip()) else {
+        let Some(permit) = gateway.addresses.connect(remote.ip(), false) else {
             metrics::counter!("tandem_limited_total", "what" => "connection").increment(1);
             continue;
         };
