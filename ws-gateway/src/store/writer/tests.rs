@@ -1,3 +1,5 @@
+//! The writer: what it gathers, what it refuses, and how it ends.
+
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
