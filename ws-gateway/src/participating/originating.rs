@@ -27,6 +27,7 @@ pub(super) fn admit(
 ) -> ControlFlow<Refusal, Post> {
     sized(config, &request)?;
     single(&request)?;
+    named(&request)?;
     inflate(config, &mut request)?;
     let mut envelope = match Envelope::unwrap(&request) {
         Ok(envelope) => envelope,
@@ -81,6 +82,12 @@ fn single(request: &Request) -> ControlFlow<Refusal> {
         Some(required) => Refusal::new(Status::BAD_EXTENSION).with(HeaderName::Unsupported, required.clone()).stop(),
         None => ControlFlow::Continue(()),
     }
+}
+
+/// A message has a sender in everybody's history: there is no anonymous one, and none that is only said to be so.
+fn named(request: &Request) -> ControlFlow<Refusal> {
+    let hidden = request.headers.get(&HeaderName::Privacy).is_some_and(|wishes| !wishes.trim().eq_ignore_ascii_case("none"));
+    if hidden { Refusal::because(Status::FORBIDDEN, "No Anonymous Messages").stop() } else { ControlFlow::Continue(()) }
 }
 
 /// Some clients compress their notifications.

@@ -58,7 +58,8 @@ impl Core {
         let router = Router { tokens: &self.tokens, gruus: &self.gruus, directory, config: &self.config };
         let destination = router.route(request);
         let mut door = Door { flows: &mut self.flows, verifier: &mut self.verifier, directory, config: &self.config };
-        let within = request.headers.read::<To>().is_some_and(|to| to.tag().is_some());
+        // What a service would show to a person as somebody's words is not believed for the sake of a dialog.
+        let within = !(self.triggers)(request) && request.headers.read::<To>().is_some_and(|to| to.tag().is_some());
         let source = match &destination {
             ControlFlow::Continue(Destination::Route(_)) if within => Source::Dialog,
             // Anybody may ask whether the node is alive.

@@ -87,15 +87,15 @@ impl Door<'_> {
 
     /// A trusted domain says who its user is; it cannot speak for ours.
     fn vouched(&self, peer: usize, request: &Request) -> ControlFlow<Refusal, Source> {
-        let identity = asserted(&request.headers).or_else(|| from_address(request));
+        let (asserted, from) = (asserted(&request.headers), from_address(request));
         let foreign = |address: &Address| match address.domain() {
             Some(domain) => !self.config.serves(domain),
             None => self.directory.account(address).is_none(),
         };
-        if identity.as_ref().is_some_and(|address| !foreign(address)) {
+        if [&asserted, &from].into_iter().flatten().any(|address| !foreign(address)) {
             return Refusal::because(Status::FORBIDDEN, "Not Your User").stop();
         }
-        ControlFlow::Continue(Source::Peer { peer, identity })
+        ControlFlow::Continue(Source::Peer { peer, identity: asserted.or(from) })
     }
 
     fn signed_in(&self, hop: &Hop, account: &Account) -> bool {

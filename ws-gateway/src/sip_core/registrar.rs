@@ -235,9 +235,9 @@ fn contact_value(now: Time, binding: &Binding, gruus: &Gruus, entropy: &mut Entr
     Text::from(value)
 }
 
-/// Whether a comma-separated header holds this token.
+/// Whether a header that lists tokens holds this one; most put commas between them, Privacy semicolons.
 pub(crate) fn has_token(request: &Request, name: &HeaderName, token: &str) -> bool {
-    request.headers.all(name).any(|line| line.split(',').any(|item| item.trim().eq_ignore_ascii_case(token)))
+    request.headers.all(name).any(|line| line.split([',', ';']).any(|item| item.trim().eq_ignore_ascii_case(token)))
 }
 
 /// The write that keeps a change over a restart. Bindings of connections end with the connection, and are not written.

@@ -11,6 +11,7 @@ use wasm_core::{Entropy, Text, Time};
 use super::location::Binding;
 use super::proxy::Context;
 use super::refusal::Refusal;
+use super::registrar;
 use super::routing::{Destination, Router};
 use super::{Core, Owner};
 use crate::node::{Directory, Hop, Transport};
@@ -67,6 +68,10 @@ impl Core {
             request.uri = uri;
         }
         one_hop_less(&mut request);
+        // Who asked to stay unnamed is named to other servers, which are asked the same, but to no device [RFC3325 §7].
+        if !self.is_peer(&target.hop) && registrar::has_token(&request, &HeaderName::Privacy, "id") {
+            request.headers.remove(&HeaderName::PAssertedIdentity);
+        }
         // Credentials for this node are nobody else's business.
         request.headers.remove(&HeaderName::ProxyAuthorization);
         for path in target.path.iter().rev() {
@@ -133,6 +138,10 @@ impl Core {
             Hop::Udp(_) => Some(Transport::Udp),
             Hop::Dial { transport, .. } => Some(*transport),
         }
+    }
+
+    fn is_peer(&self, hop: &Hop) -> bool {
+        (0..self.config.peers.len()).any(|peer| self.peer_hop(peer) == *hop)
     }
 
     /// The hop to a peer.

@@ -52,6 +52,58 @@ fn nobody_speaks_for_somebody_else() {
     assert_eq!(w.see(b).texts(), ["hello"]);
 }
 
+/// Nor within a dialog, whose route would bring the message past the service.
+#[test]
+fn a_dialog_is_no_way_around() {
+    let mut w = World::new(&["tandem.test"]);
+    let (alice, bob) = (w.user("sip:alice@tandem.test", &[]), w.user("sip:bob@tandem.test", &[]));
+    let carol = w.user("sip:carol@tandem.test", &[]);
+    let (a, b) = (w.phone("a", &alice), w.device("b", &bob));
+    w.online(&[a, b]);
+    w.act(a, |phone, now| phone.invite(now, &bob));
+    w.settle();
+    w.act(b, |phone, now| phone.answer(now, wasm_core::wire::sip::Status::OK));
+    w.settle();
+    let response = w.see(a).ended.last().unwrap().response.clone().unwrap();
+    w.act(a, |phone, now| {
+        let mut request = Envelope::new(carol.clone(), bob.clone(), Content::Text("it is me, carol".into())).wrap();
+        let routes = response.headers.list::<wasm_core::wire::sip::RecordRoute>().unwrap();
+        for route in routes.iter().rev() {
+            request.headers.push(HeaderName::Route, route.to_string());
+        }
+        request.headers.put(&response.headers.read::<To>().unwrap());
+        phone.send(now, request);
+    });
+    w.settle();
+    assert_eq!(w.see(a).outcomes(&Method::Message), [403]);
+    assert!(w.see(b).got.is_empty());
+}
+
+/// Who asks to stay unnamed is not named to the devices that ring; a message always has a sender.
+#[test]
+fn an_anonymous_call_names_nobody() {
+    let mut w = World::new(&["tandem.test"]);
+    let (alice, bob) = (w.user("sip:alice@tandem.test", &[]), w.user("sip:bob@tandem.test", &[]));
+    let (a, b) = (w.device("a", &alice), w.device("b", &bob));
+    w.online(&[a, b]);
+    for (method, status) in [(Method::Invite, None), (Method::Message, Some(403))] {
+        w.act(a, |phone, now| {
+            let mut request = Request::new(method.clone(), bob.to_uri());
+            request.headers.put(&From::new(SipUri::new("anonymous", "anonymous.invalid")));
+            request.headers.put(&To::new(bob.to_uri()));
+            request.headers.push(HeaderName::Privacy, "id");
+            request.headers.push(HeaderName::ContentType, "text/plain");
+            request.body = "x".into();
+            phone.send(now, request);
+        });
+        w.settle();
+        assert_eq!(w.see(a).outcomes(&method).last().copied(), status);
+    }
+    let invitation = &w.see(b).ringing[0].1;
+    assert!(!invitation.headers.has(&HeaderName::PAssertedIdentity));
+    assert!(!String::from_utf8_lossy(&invitation.to_bytes()).contains("alice"));
+}
+
 /// A device registers its own user's addresses and no other.
 #[test]
 fn nobody_registers_somebody_else() {
