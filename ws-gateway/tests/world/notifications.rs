@@ -164,3 +164,19 @@ fn a_report_waits_for_its_sender() {
     assert_eq!(w.see(a).reported(), [(id.text().clone(), Report::Delivery(Delivery::Delivered))]);
     assert_eq!(w.waiting(&alice), 0);
 }
+
+/// A report that overtakes the answer to the message itself is judged when that is there.
+#[test]
+fn a_report_may_come_before_the_answer() {
+    let mut w = World::new(&["alpha.test", "beta.test"]);
+    let (alice, bob) = (w.user("sip:alice@alpha.test", &[]), w.user("sip:bob@beta.test", &[]));
+    let (a, b) = (w.device("a", &alice), w.device("b", &bob));
+    w.online(&[a, b]);
+    w.answers_take = std::time::Duration::from_millis(1200);
+    let id = w.act(a, |phone, now| phone.write(now, &bob, "a slow answer"));
+    w.settle();
+    assert_eq!(w.see(a).outcomes(&Method::Message), [200]);
+    assert_eq!(w.see(b).outcomes(&Method::Message), [200]);
+    assert_eq!(w.see(a).reported(), [(id.text().clone(), Report::Delivery(Delivery::Delivered))]);
+    assert_eq!(w.history(&alice, &bob)[0].receipt, Receipt::Delivered);
+}

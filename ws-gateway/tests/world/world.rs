@@ -176,6 +176,8 @@ pub struct World {
     sent: u64,
     arrows: Vec<Arrow>,
     pub changes: Vec<(UserId, u64)>,
+    /// How long a response is on the wire between two sites.
+    pub answers_take: Duration,
 }
 
 impl World {
@@ -219,6 +221,7 @@ impl World {
             sent: 0,
             arrows: Vec::new(),
             changes: Vec::new(),
+            answers_take: WIRE,
         };
         for site in 0..world.sites.len() {
             world.handle(site, Input::Restored { bindings: Vec::new(), waiting: Some(Vec::new()) });

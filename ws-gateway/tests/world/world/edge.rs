@@ -180,8 +180,9 @@ impl World {
             && let Some(other) = self.sites.iter().position(|other| other.addr == *to)
         {
             self.arrows.push(arrow(format!("Core {}", self.sites[other].letter)));
+            let delay = if matches!(parsed, Message::Response(_)) { self.answers_take } else { WIRE };
             let input = Input::Received { hop: Hop::Udp(self.sites[site].addr), transport: Transport::Udp, message: parsed };
-            self.wire(WIRE, Parcel::Site { site: other, input });
+            self.wire(delay, Parcel::Site { site: other, input });
         }
     }
 }
