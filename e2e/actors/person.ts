@@ -68,7 +68,7 @@ export class Person extends Messenger {
 
   async writes(text: string): Promise<void> {
     await this.composer.fill(text);
-    await this.composer.press('Enter');
+    await this.send.click();
     await expect(this.bubble(text)).toBeVisible();
   }
 
@@ -78,7 +78,8 @@ export class Person extends Messenger {
 
   /** The texts of all drawn bubbles, in order. */
   async thread(): Promise<string[]> {
-    return this.bubbles.locator('.bubble__text').allTextContents();
+    const texts = await this.bubbles.locator('.bubble__text').allTextContents();
+    return texts.map((text) => text.replace(/\s*\d{1,2}:\d\d\s[AP]M$/, ''));
   }
 
   async leaves(): Promise<void> {

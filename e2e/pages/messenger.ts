@@ -11,18 +11,20 @@ export class Messenger {
 
   get newConversation(): Locator { return this.page.getByRole('button', { name: 'New conversation' }).first(); }
   get to(): Locator { return this.page.getByLabel('To', { exact: true }); }
-  get start(): Locator { return this.page.getByRole('button', { name: 'Start conversation' }); }
+  get start(): Locator { return this.page.getByRole('dialog').getByRole('button', { name: 'Start conversation' }); }
   get search(): Locator { return this.page.getByRole('searchbox', { name: 'Search conversations' }); }
   get settings(): Locator { return this.page.getByRole('button', { name: 'Settings' }); }
 
   get conversations(): Locator { return this.page.getByRole('navigation', { name: 'Conversations' }); }
-  conversation(name: string): Locator { return this.conversations.getByRole('link', { name: new RegExp(name) }); }
+  conversation(name: string): Locator { return this.conversations.getByRole('link', { name: new RegExp(name, 'i') }); }
 
   get messages(): Locator { return this.page.getByRole('list', { name: /^Messages with/ }); }
   get bubbles(): Locator { return this.messages.getByRole('article'); }
   bubble(text: string | RegExp): Locator { return this.bubbles.filter({ hasText: text }); }
+  /** The tick of a message that has come at least this far, or has failed. */
   tick(text: string, state: 'Sending' | 'Sent' | 'Delivered' | 'Read' | 'Not sent'): Locator {
-    return this.bubble(text).getByRole('img', { name: state, exact: true });
+    const reached = { Sending: /^(Sending|Sent|Delivered|Read)$/, Sent: /^(Sent|Delivered|Read)$/, Delivered: /^(Delivered|Read)$/, Read: /^Read$/, 'Not sent': /^Not sent$/ };
+    return this.bubble(text).getByRole('img', { name: reached[state] });
   }
 
   get composer(): Locator { return this.page.getByRole('textbox', { name: 'Message', exact: true }); }

@@ -21,7 +21,7 @@ test('the server is killed and comes back', async ({ online, gateway }) => {
   await gateway.kill();
   await expect(alice.banner).toBeVisible();
   await alice.writes('while it was down');
-  await expect(alice.tick('while it was down', 'Sending')).toBeVisible();
+  await expect(alice.bubble('while it was down').getByRole('img', { name: 'Sending', exact: true })).toBeVisible();
   await gateway.restart();
   await alice.banner.getByRole('button', { name: 'Try now' }).click();
   await bob.page.reload();
