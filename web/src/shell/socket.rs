@@ -49,6 +49,9 @@ impl Socket {
     /// Sends a frame: text when it is UTF-8, which SIP nearly always is, else binary.
     pub fn send(&self, frame: &Bytes) {
         // A socket that is no longer open says so by `close`, and what was sent on it is sent again on the next one.
+        if self.socket.ready_state() != WebSocket::OPEN {
+            return;
+        }
         let _ = match std::str::from_utf8(frame) {
             Ok(text) => self.socket.send_with_str(text),
             Err(_) => self.socket.send_with_u8_array(frame),
