@@ -16,9 +16,12 @@ pub(super) fn encode(request: &Request) -> Bytes {
     request.to_bytes()
 }
 
+/// What has been let in once is read again, however much the service has added to it.
+const OWN: Limits = Limits { message: usize::MAX, head: 1 << 20, body: usize::MAX, headers: 1024, header_line: 1 << 18, uri: 1 << 14 };
+
 /// The request that [`encode`] kept.
 pub(super) fn decode(bytes: &Bytes) -> Option<Request> {
-    let mut request = Message::parse(bytes, &Limits::default()).ok()?.request()?;
+    let mut request = Message::parse_shared(bytes, &OWN).ok()?.request()?;
     request.headers.remove(&HeaderName::Via);
     Some(request)
 }
@@ -35,5 +38,30 @@ pub(super) fn mourned(queued: &Queued) -> Option<Envelope> {
     match queued.pending.kind {
         PendingKind::Message => Envelope::unwrap(&decode(&queued.pending.request)?).ok().filter(|envelope| envelope.wants.failed),
         PendingKind::Notification => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wasm_core::cpm::address::Address;
+    use wasm_core::cpm::envelope::Content;
+    use wasm_core::wire::sip::{CSeq, CallId, From, Method};
+
+    use super::*;
+
+    #[test]
+    fn what_was_queued_is_read_again_however_large() {
+        let address = |name| Address::from_parts(name, "tandem.test").unwrap();
+        let text = "x".repeat(200_000);
+        let mut request = Envelope::new(address("alice"), address("bob"), Content::Text(text.as_str().into())).wrap();
+        let mut from = request.headers.read::<From>().unwrap();
+        from.set_tag("a");
+        request.headers.put(&from);
+        request.headers.put(&CallId("call".into()));
+        request.headers.put(&CSeq::new(1, Method::Message));
+        (0..200).for_each(|nth| request.headers.push(HeaderName::Subject, format!("header {nth}")));
+        let read = decode(&encode(&request)).unwrap();
+        assert_eq!(read.headers.len(), request.headers.len());
+        assert_eq!(Envelope::unwrap(&read).unwrap().content, Content::Text(text.as_str().into()));
     }
 }
