@@ -29,6 +29,7 @@ mod memory;
 mod outbox;
 mod receipts;
 mod record;
+mod sorted;
 mod sync;
 mod typing;
 pub mod view;

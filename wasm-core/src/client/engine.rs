@@ -1,6 +1,6 @@
 //! The engine itself: inputs go to the part that they concern, and what the parts decide becomes records and outputs.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use super::Failure;
 use super::io::{Change, Command, Input, LONGEST_TEXT, Output, Profile, Role, Socket};
@@ -8,6 +8,7 @@ use super::link::{Link, Out};
 use super::memory::{Effect, Memory};
 use super::outbox::{Kind, Outbox};
 use super::record::{Folder, Message, Place, Record};
+use super::sorted::SortedSet;
 use super::sync::Sync;
 use super::typing::{self, Typing};
 use super::view::{self, View};
@@ -42,7 +43,7 @@ pub struct Engine {
 struct Changed {
     link: bool,
     settings: bool,
-    folders: BTreeSet<Address>,
+    folders: SortedSet<Address>,
 }
 
 impl Engine {
@@ -435,7 +436,7 @@ impl Changed {
 
     fn take(&mut self) -> Option<Change> {
         let Changed { link, settings, folders } = std::mem::take(self);
-        let change = Change { link, settings, threads: folders.into_iter().collect() };
+        let change = Change { link, settings, threads: folders.into_vec() };
         (!change.is_empty()).then_some(change)
     }
 }

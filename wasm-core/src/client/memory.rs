@@ -5,10 +5,9 @@
 
 mod folder;
 
-use std::collections::BTreeMap;
-
 pub use self::folder::Folder;
 use super::record::{Errand, Message, Notice, Place, Record, Settings};
+use super::sorted::SortedMap;
 use super::view::Link;
 use crate::Time;
 use crate::cpm::address::Address;
@@ -17,11 +16,11 @@ use crate::cpm::ids::MessageId;
 /// Everything that the engine knows.
 #[derive(Debug, Default)]
 pub struct Memory {
-    folders: BTreeMap<Address, Folder>,
+    folders: SortedMap<Address, Box<Folder>>,
     /// What has to be told, by key.
-    pub errands: BTreeMap<String, Errand>,
+    pub errands: SortedMap<String, Box<Errand>>,
     /// The keys of the notices among them, by person and in line.
-    notices: BTreeMap<(Address, u64), String>,
+    notices: SortedMap<(Address, u64), String>,
     /// How far the history is known.
     pub cursor: Option<u64>,
     /// What the user lets others know.
@@ -77,7 +76,7 @@ impl Memory {
                     self.nth = self.nth.max(notice.nth);
                     self.notices.insert((notice.with.clone(), notice.nth), key.clone());
                 }
-                self.errands.insert(key, errand);
+                self.errands.insert(key, Box::new(errand));
                 Effect::Nothing
             }
             Record::Done(key) => {
@@ -109,12 +108,12 @@ impl Memory {
 
     /// All folders, by address.
     pub fn folders(&self) -> impl Iterator<Item = &Folder> {
-        self.folders.values()
+        self.folders.values().map(Box::as_ref)
     }
 
     /// What passed with this person.
     pub fn folder(&self, with: &Address) -> Option<&Folder> {
-        self.folders.get(with)
+        self.folders.get(with).map(Box::as_ref)
     }
 
     /// A message by its identifier alone.
@@ -122,15 +121,20 @@ impl Memory {
         self.folders.values().find_map(|folder| folder.get(id))
     }
 
+    /// What has to be told, by its key.
+    pub fn errand(&self, key: &str) -> Option<&Errand> {
+        self.errands.get(key).map(Box::as_ref)
+    }
+
     /// All notices that are owed.
     pub fn notices(&self) -> impl Iterator<Item = &Notice> {
-        self.errands.values().filter_map(as_notice)
+        self.errands.values().filter_map(|errand| as_notice(errand))
     }
 
     /// The notice that is the first in line to this person.
     pub fn next_notice(&self, with: &Address) -> Option<(&String, &Notice)> {
-        let (_, key) = self.notices.range((with.clone(), 0)..=(with.clone(), u64::MAX)).next()?;
-        Some((key, as_notice(self.errands.get(key)?)?))
+        let (_, key) = self.notices.first_from(&(with.clone(), 0)).filter(|((other, _), _)| other == with)?;
+        Some((key, as_notice(self.errand(key)?)?))
     }
 
     /// A number for something new: higher than all before, and near to the time.
@@ -139,13 +143,13 @@ impl Memory {
     }
 
     fn drop_errand(&mut self, key: &str) {
-        if let Some(Errand::Notice(notice)) = self.errands.remove(key) {
+        if let Some(Errand::Notice(notice)) = self.errands.remove(key).map(|errand| *errand) {
             self.notices.remove(&(notice.with, notice.nth));
         }
     }
 
     fn folder_mut(&mut self, with: &Address) -> &mut Folder {
-        self.folders.entry(with.clone()).or_insert_with(|| Folder::new(with.clone()))
+        self.folders.get_or_insert_with(with, || Box::new(Folder::new(with.clone())))
     }
 }
 

@@ -4,13 +4,14 @@
 //! person: in it nothing overtakes. A text keeps its Message-ID over every attempt, so that the server takes it once however often it
 //! comes. The timers are in the table of [`super`].
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use super::engine::Engine;
 use super::failure::Failure;
 use super::link::display_name;
 use super::record::{Message, Notice, Place, Record};
+use super::sorted::SortedMap;
 use crate::cpm::address::Address;
 use crate::cpm::envelope::{Content, Envelope};
 use crate::cpm::ids::MessageId;
@@ -86,19 +87,19 @@ enum Outcome {
 #[derive(Debug)]
 pub struct Outbox {
     entropy: Entropy,
-    lanes: BTreeMap<Lane, Progress>,
+    lanes: SortedMap<Lane, Progress>,
     sent: HashMap<ClientId, Sent>,
 }
 
 impl Outbox {
     /// An outbox with nothing in it.
     pub fn new(entropy: Entropy) -> Self {
-        Outbox { entropy, lanes: BTreeMap::new(), sent: HashMap::new() }
+        Outbox { entropy, lanes: SortedMap::default(), sent: HashMap::new() }
     }
 
     /// There is something in a lane.
     pub fn wake(&mut self, with: &Address, kind: Kind) {
-        self.lanes.entry(Lane { with: with.clone(), kind }).or_insert(Progress { state: State::Ready, failures: 0 });
+        self.lanes.get_or_insert_with(&Lane { with: with.clone(), kind }, || Progress { state: State::Ready, failures: 0 });
     }
 
     /// The network is new: nothing waits any longer.

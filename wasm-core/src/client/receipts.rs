@@ -97,7 +97,7 @@ impl Engine {
     pub(super) fn owe_seen(&mut self, with: &Address, up_to: u64) {
         let errand = Errand::Seen { with: with.clone(), up_to };
         let key = errand.key();
-        let known = matches!(self.memory.errands.get(&key), Some(Errand::Seen { up_to: known, .. }) if *known >= up_to);
+        let known = matches!(self.memory.errand(&key), Some(Errand::Seen { up_to: known, .. }) if *known >= up_to);
         if !known {
             self.keep(Record::Errand(errand));
         }

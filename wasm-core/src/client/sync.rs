@@ -4,7 +4,6 @@
 //! folder's floor is fetched page by page when somebody looks. The server's order and its word count: whatever this device knew under the
 //! same Message-ID takes the server's place, receipts merge. The timers are in the table of [`super`].
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use serde::de::DeserializeOwned;
 use super::engine::Engine;
 use super::io::Output;
 use super::record::{Errand, Message, Place, Record};
+use super::sorted::{SortedMap, SortedSet};
 use crate::cpm::address::Address;
 use crate::cpm::history::{Changes, Folders, Object, Page, SeenUpTo};
 use crate::cpm::receipt::Receipt;
@@ -36,13 +36,13 @@ pub struct Sync {
     /// The path of the user's box.
     path: String,
     ids: u64,
-    asked: BTreeMap<u64, Asked>,
+    asked: SortedMap<u64, Asked>,
     /// The history has to be looked at, once nobody is looking.
     wanted: bool,
     /// The counts of unread messages have to be read again.
     recount: bool,
     /// The folders that the server is to be told about.
-    owed: BTreeSet<String>,
+    owed: SortedSet<String>,
     failures: u32,
     retry_at: Option<Time>,
 }
@@ -78,10 +78,10 @@ impl Sync {
             entropy,
             path: format!("/nms/v1/main/{}", escape(address.as_str())),
             ids: 0,
-            asked: BTreeMap::new(),
+            asked: SortedMap::default(),
             wanted: false,
             recount: false,
-            owed: BTreeSet::new(),
+            owed: SortedSet::default(),
             failures: 0,
             retry_at: None,
         }
@@ -159,8 +159,8 @@ impl Engine {
         } else if !busy && std::mem::take(&mut self.sync.recount) {
             self.ask(now, What::Counts);
         }
-        for key in std::mem::take(&mut self.sync.owed) {
-            let Some(Errand::Seen { up_to, .. }) = self.memory.errands.get(&key) else { continue };
+        for key in std::mem::take(&mut self.sync.owed).into_vec() {
+            let Some(Errand::Seen { up_to, .. }) = self.memory.errand(&key) else { continue };
             let up_to = *up_to;
             if self.sync.is_asking(|what| matches!(what, What::Seen { key: asked, .. } if *asked == key)) {
                 self.sync.owed.insert(key);
@@ -173,8 +173,12 @@ impl Engine {
     /// What was seen and has not been told yet, after a start.
     pub(super) fn refill_sync(&mut self) {
         self.sync.clear();
-        let seen = self.memory.errands.iter().filter(|(_, errand)| matches!(errand, Errand::Seen { .. }));
-        self.sync.owed = seen.map(|(key, _)| key.clone()).collect();
+        self.sync.owed.clear();
+        for (key, errand) in self.memory.errands.iter() {
+            if let Errand::Seen { .. } = **errand {
+                self.sync.owed.insert(key.clone());
+            }
+        }
         self.sync.want();
     }
 
@@ -206,7 +210,7 @@ impl Engine {
                 ("GET", format!("{base}/objects?with={}{before}&limit={PAGE}", escape(with.as_str())), None)
             }
             What::Seen { key, up_to } => {
-                let with = self.memory.errands.get(key).map(|errand| escape(errand.with().as_str())).unwrap_or_default();
+                let with = self.memory.errand(key).map(|errand| escape(errand.with().as_str())).unwrap_or_default();
                 let body = json::write(&SeenUpTo { up_to: *up_to }).ok();
                 ("PUT", format!("{base}/folders/{with}/flags/%5CSeen"), body)
             }
@@ -254,7 +258,7 @@ impl Engine {
     }
 
     fn seen_told(&mut self, key: &str, up_to: u64) {
-        match self.memory.errands.get(key) {
+        match self.memory.errand(key) {
             Some(Errand::Seen { up_to: wanted, .. }) if *wanted > up_to => self.sync.owe(key.to_owned()),
             Some(_) => self.keep(Record::Done(key.to_owned())),
             None => {}
@@ -301,7 +305,7 @@ impl Engine {
         if changes.more && changes.cursor <= since {
             return None;
         }
-        let mut news: BTreeMap<Address, Message> = BTreeMap::new();
+        let mut news: SortedMap<Address, Message> = SortedMap::default();
         for object in changes.objects {
             if let Some(message) = self.take_change(now, object)
                 && news.get(&message.with).is_none_or(|other| other.place.rank() < message.place.rank())

@@ -2,9 +2,9 @@
 //!
 //! Nothing of this is durable, repeated after a failure, or answered. The timers are in the table of [`super`].
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::sorted::{SortedMap, SortedSet};
 use crate::Time;
 use crate::cpm::address::Address;
 use crate::wire::iscomposing::{IsComposing, State};
@@ -23,10 +23,10 @@ const WRITERS: usize = 256;
 /// Who is writing to whom.
 #[derive(Debug, Default)]
 pub struct Typing {
-    own: BTreeMap<Address, Own>,
-    others: BTreeMap<Address, Time>,
+    own: SortedMap<Address, Own>,
+    others: SortedMap<Address, Time>,
     /// Who does not understand, or does not want to know.
-    unwilling: BTreeSet<Address>,
+    unwilling: SortedSet<Address>,
 }
 
 #[derive(Debug)]
