@@ -55,7 +55,7 @@ fn main() {
     both("MESSAGE over UDP at half load", "us", &|server| latency(server, transactions / 4), &[", p50", ", p99"]);
     both("idle registered WebSocket", "KB", &|server| vec![websocket::memory_per_socket(server, sockets)], &[""]);
     both("MESSAGE over WebSocket, kept", "us CPU", &|server| vec![websocket::messages(server, transactions / 2).cpu_us], &[""]);
-    print(&rows);
+    report(&rows);
 }
 
 /// Authenticated re-REGISTERs of many users from one socket.
@@ -92,13 +92,16 @@ fn measure(server: &Server, count: usize, work: impl FnOnce()) -> Measured {
     Measured { cpu_us: cpu.as_nanos() as f64 / 1000.0 / count as f64, per_second: count as f64 / took.as_secs_f64() }
 }
 
-fn print(rows: &[Row]) {
-    println!("{:44} {:>12} {:>12} {:>8}", "load", "Tandem", "Kamailio", "ratio");
-    for row in rows {
-        let tandem = format!("{:.1} {}", row.tandem, row.unit);
-        match row.kamailio {
-            Some(kamailio) => println!("{:44} {tandem:>12} {kamailio:>12.1} {:>8.2}", row.name, row.tandem / kamailio),
-            None => println!("{:44} {tandem:>12} {:>12} {:>8}", row.name, "-", "-"),
-        }
-    }
+/// Writes the rows for `cargo xtask bench`, and prints them for whoever runs this bench alone.
+fn report(rows: &[Row]) {
+    let rows: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            let (value, other) = (format!("{:.1} {}", row.tandem, row.unit), row.kamailio.map(|value| format!("{value:.1} {}", row.unit)));
+            println!("{:44} {value:>14}   Kamailio {}", row.name, other.as_deref().unwrap_or("-"));
+            serde_json::json!({ "name": row.name, "value": value, "other": other, "ratio": row.kamailio.map(|other| row.tandem / other) })
+        })
+        .collect();
+    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("load.json");
+    std::fs::write(file, serde_json::to_vec(&rows).expect("JSON")).expect("the results are written");
 }
