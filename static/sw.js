@@ -7,7 +7,7 @@ const PATIENCE_MS = 3000;
 const HASHED = /-[0-9a-f]{12,}(_bg)?\.(js|wasm|css)$/;
 
 const isShell = (url) =>
-  HASHED.test(url.pathname) || url.pathname.startsWith("/icons/") || url.pathname === "/manifest.webmanifest";
+  HASHED.test(url.pathname) || /^\/(icons\/|emoji-|manifest\.)/.test(url.pathname);
 
 // Every file of ours that the page names.
 const named = (html) =>

@@ -9,12 +9,9 @@ use crate::pages::messenger::Messenger;
 use crate::pages::sign_in::SignInPage;
 use crate::shell::account::{self, Standing};
 use crate::shell::links;
-use crate::texts::Phrase;
-use crate::ui::spinner::Spinner;
 
 #[derive(Clone, PartialEq)]
 enum Stage {
-    Starting,
     Out,
     In(Session),
 }
@@ -22,10 +19,13 @@ enum Stage {
 #[component]
 pub fn App() -> Html {
     // Whoever was signed in last time still is, until the server says otherwise: so the app opens without a network.
-    let stage = use_state(|| account::remembered().map_or(Stage::Starting, Stage::In));
+    let stage = use_state(|| account::remembered().map_or(Stage::Out, Stage::In));
     {
         let stage = stage.clone();
         use_effect_with((), move |()| {
+            if *stage == Stage::Out {
+                return;
+            }
             spawn_local(async move {
                 match account::standing().await {
                     Standing::In(session) => stage.set(Stage::In(session)),
@@ -33,7 +33,6 @@ pub fn App() -> Html {
                         account::forget();
                         stage.set(Stage::Out);
                     }
-                    Standing::Unknown if *stage == Stage::Starting => stage.set(Stage::Out),
                     Standing::Unknown => {}
                 }
             });
@@ -51,7 +50,6 @@ pub fn App() -> Html {
         })
     };
     match &*stage {
-        Stage::Starting => html! { <main class="starting"><Spinner label={Phrase::Starting.say()} /></main> },
         Stage::Out => html! { <SignInPage {onsignedin} /> },
         Stage::In(session) => html! { <Messenger key={session.address.as_str()} session={session.clone()} {onsignedout} /> },
     }

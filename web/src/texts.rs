@@ -80,8 +80,6 @@ pub enum Phrase<'a> {
         browser: &'a str,
         system: &'a str,
     },
-    /// What a screen reader says while a start takes long.
-    Starting,
 
     // Conversation list
     Conversations,

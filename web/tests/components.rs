@@ -8,7 +8,7 @@ use wasm_bindgen_test::{wasm_bindgen_test as test, wasm_bindgen_test_configure};
 use web::components::bubble::{Bubble, Deed, Props as BubbleProps};
 use web::components::composer::{Composer, Props as ComposerProps};
 use web::texts::Phrase;
-use web::ui::switch::{Props as SwitchProps, Switch};
+use web::ui::switch::switch;
 use web_sys::{Element, HtmlElement, HtmlTextAreaElement, KeyboardEventInit};
 use yew::platform::time::sleep;
 use yew::prelude::*;
@@ -206,11 +206,20 @@ async fn a_failed_message_says_why_and_can_be_sent_again() {
     assert!(!stage.text_content().unwrap().contains(&*Phrase::Retry.words()));
 }
 
+#[derive(Properties, PartialEq)]
+struct SoundProps {
+    onchange: Callback<bool>,
+}
+
+#[component]
+fn Sound(props: &SoundProps) -> Html {
+    switch(AttrValue::from("Sound"), None, false, false, &props.onchange)
+}
+
 #[test]
 async fn a_switch_says_what_it_becomes() {
     let (stage, heard) = (stage(), Heard::new());
-    let props = SwitchProps { label: AttrValue::from("Sound"), on: false, onchange: heard.callback(), hint: None, disabled: false };
-    yew::Renderer::<Switch>::with_root_and_props(stage.clone(), props).render();
+    yew::Renderer::<Sound>::with_root_and_props(stage.clone(), SoundProps { onchange: heard.callback() }).render();
     settle().await;
     let switch: HtmlElement = find(&stage, "[role=switch]");
     assert_eq!(switch.get_attribute("aria-checked").as_deref(), Some("false"));

@@ -12,7 +12,7 @@ use crate::tools;
 /// What everything that a first visit loads may weigh, compressed with brotli.
 const FIRST_LOAD_LIMIT: usize = 250 * 1024;
 /// Files of the web app that a first visit does not load: icons of the installed app, and what is loaded on demand.
-const NOT_FIRST_LOAD: &[&str] = &["png", "webmanifest", "wav", "mp3", "ogg"];
+const NOT_FIRST_LOAD: &[&str] = &["png", "txt", "webmanifest", "wav", "mp3", "ogg"];
 
 /// The folder that holds the built web app.
 pub fn web_dist() -> PathBuf {
@@ -25,7 +25,7 @@ pub fn web() -> Result<()> {
     let (trunk, bindgen, optimiser) = (tools::trunk()?, tools::wasm_bindgen()?, tools::wasm_opt()?);
     step("Building the web app", || {
         let mut build = command(&trunk);
-        wasm.prepare(&mut build)?;
+        wasm.prepare_release(&mut build)?;
         build.env("PATH", tools::search_path(&[&bindgen, &optimiser])?);
         build.env_remove("NO_COLOR");
         run(build.args(["build", "--release", "--cargo-profile", "web", "--offline", "--log", "warn"]))?;

@@ -86,6 +86,25 @@ impl Wasm {
     }
 }
 
+impl Wasm {
+    /// The same for what people download: without the texts of panics and of `Debug`, which nobody would read there (20 KB of brotli), and
+    /// with the standard library built for size where it is built at all.
+    pub fn prepare_release(&self, command: &mut Command) -> Result<()> {
+        self.prepare(command)?;
+        let mut flags = vec!["-Zlocation-detail=none", "-Zfmt-debug=none", "--cfg", "sha2_backend_soft=\"compact\""];
+        match self {
+            Wasm::Target => {}
+            Wasm::BuildStd => {
+                flags.extend(["-Zunstable-options", "-Cpanic=immediate-abort"]);
+                command.env("CARGO_UNSTABLE_BUILD_STD_FEATURES", "optimize_for_size");
+            }
+        }
+        // The flags are unstable, but they only leave things out.
+        command.env("RUSTC_BOOTSTRAP", "1").env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
+        Ok(())
+    }
+}
+
 /// The build folder for WASM, shared by all clones so that the standard library and all dependencies are compiled once.
 pub fn target_dir() -> Result<PathBuf> {
     Ok(cache()?.join("wasm-target"))

@@ -5,7 +5,7 @@ use yew::prelude::*;
 use wasm_core::client::view::{Bubble as Message, Tick};
 use wasm_core::cpm::ids::MessageId;
 
-use crate::components::tick::TickMark;
+use crate::components::tick::tick_mark;
 use crate::prose::{self, Piece};
 use crate::shell::clock;
 use crate::texts::Phrase;
@@ -71,6 +71,9 @@ pub fn Bubble(props: &Props) -> Html {
             </button>
         }
     });
+    let tool = |glyph: Glyph, phrase: Phrase<'static>, what: Deed| {
+        IconButton { skip: !props.active, ..IconButton::new(glyph, phrase.say()).press(&deed(what)) }.draw()
+    };
     let pressed = |deed: Deed| props.ondeed.reform(move |_: MouseEvent| deed.clone());
     html! {
         <article {class} tabindex={tab} aria-label={Phrase::BubbleName { author: &author, time: &time }.say()} {onfocus}>
@@ -80,13 +83,13 @@ pub fn Bubble(props: &Props) -> Html {
                     <span class="bubble__words" dir="auto">{ for prose::pieces(&message.text).into_iter().map(piece) }</span>
                     <span class="bubble__meta">
                         <time datetime={message.at.to_rfc3339()} title={clock::in_full(message.at)}>{ time }</time>
-                        if let Some(tick) = message.tick { <TickMark {tick} /> }
+                        if let Some(tick) = message.tick { { tick_mark(tick) } }
                     </span>
                 </div>
             </div>
             <div class="bubble__tools">
-                <IconButton glyph={Glyph::Reply} label={Phrase::Reply.say()} skip={!props.active} onpress={deed(Deed::Reply(id.clone()))} />
-                <IconButton glyph={Glyph::Copy} label={Phrase::CopyText.say()} skip={!props.active} onpress={deed(Deed::Copy(id.clone()))} />
+                { tool(Glyph::Reply, Phrase::Reply, Deed::Reply(id.clone())) }
+                { tool(Glyph::Copy, Phrase::CopyText, Deed::Copy(id.clone())) }
             </div>
             if failed {
                 <div class="bubble__failure">

@@ -10,7 +10,7 @@ use crate::components::emoji_picker::EmojiPicker;
 use crate::prose;
 use crate::shell::dom;
 use crate::texts::Phrase;
-use crate::ui::button::IconButton;
+use crate::ui::button::{IconButton, icon_button};
 use crate::ui::icon::Glyph;
 
 /// How long typing has to rest before the draft is kept.
@@ -173,6 +173,10 @@ impl Component for Composer {
             Msg::Send
         });
         let over = self.length.saturating_sub(LONGEST_TEXT) as u32;
+        let toggle = IconButton::new(Glyph::Emoji, Phrase::ChooseEmoji.say()).press(&link.callback(|()| Msg::ToggleEmoji));
+        let toggle = IconButton { anchor: self.toggle.clone(), expanded: Some(self.emoji), ..toggle };
+        let send = IconButton::new(Glyph::Send, Phrase::Send.say());
+        let send = IconButton { class: "composer__send", disabled: self.empty || over > 0, ..send };
         html! {
             <form class="composer" {onsubmit} onkeydown={link.batch_callback(|event: KeyboardEvent| (event.key() == "Escape").then_some(Msg::Key(event)))}>
                 if self.emoji {
@@ -181,11 +185,11 @@ impl Component for Composer {
                 <div class="composer__frame">
                     if let Some(reply) = &props.reply { { self.quote(ctx, reply) } }
                     <div class="composer__row">
-                        <IconButton anchor={self.toggle.clone()} glyph={Glyph::Emoji} label={Phrase::ChooseEmoji.say()} expanded={Some(self.emoji)} onpress={link.callback(|()| Msg::ToggleEmoji)} />
+                        { toggle.draw() }
                         <textarea ref={self.field.clone()} rows="1" dir="auto" aria-label={Phrase::MessageLabel.say()} enterkeyhint="send"
                             placeholder={Phrase::MessagePlaceholder(&props.peer).say()} aria-describedby={(over > 0).then_some("composer-long")}
                             oninput={link.callback(|_: InputEvent| Msg::Typed)} onkeydown={link.batch_callback(|event: KeyboardEvent| (event.key() == "Enter").then_some(Msg::Key(event)))} />
-                        <IconButton class="composer__send" glyph={Glyph::Send} label={Phrase::Send.say()} submit=true disabled={self.empty || over > 0} />
+                        { send.draw() }
                     </div>
                     if over > 0 { <p id="composer-long" class="composer__long" role="alert">{ Phrase::TooLong { over }.say() }</p> }
                 </div>
@@ -203,7 +207,7 @@ impl Composer {
                     <span class="quote__author">{ Phrase::ReplyTo(&author).say() }</span>
                     <span class="quote__text">{ reply.text.as_deref().map(prose::one_line) }</span>
                 </div>
-                <IconButton glyph={Glyph::Close} label={Phrase::CancelReply.say()} onpress={ctx.link().callback(|()| Msg::CancelReply)} />
+                { icon_button(Glyph::Close, Phrase::CancelReply.say(), &ctx.link().callback(|()| Msg::CancelReply)) }
             </div>
         }
     }

@@ -1,11 +1,13 @@
 //! A small panel of emoji above the composer: groups, search, and what was used last.
 
+use wasm_bindgen_futures::spawn_local;
 use yew::prelude::*;
 
-use crate::shell::dom;
-use crate::texts::Phrase;
-use crate::texts::emoji::{self, Group};
-use crate::ui::icon::{Glyph, Icon};
+use crate::shell::{dom, http};
+use crate::texts::emoji::{Group, Table};
+use crate::texts::{self, Phrase};
+use crate::ui::icon::{Glyph, icon};
+use crate::ui::spinner::spinner;
 
 #[derive(Properties, PartialEq)]
 pub struct Props {
@@ -21,6 +23,18 @@ pub struct Props {
 pub fn EmojiPicker(props: &Props) -> Html {
     let query = use_state(String::new);
     let group = use_state(|| Group::Smileys);
+    let table = use_state(|| None::<Table>);
+    {
+        let table = table.setter();
+        use_effect_with((), move |()| {
+            spawn_local(async move {
+                let path = format!("/emoji-{}.txt", texts::language().tag());
+                let answer = http::ask("GET", &path, None).await;
+                let file = if answer.is_success() { String::from_utf8_lossy(&answer.body).into_owned() } else { String::new() };
+                table.set(Some(Table::new(file)));
+            });
+        });
+    }
     let (panel, search) = (use_node_ref(), use_node_ref());
     {
         let (search, panel, anchor, onclose) = (search.clone(), panel.clone(), props.anchor.clone(), props.onclose.clone());
@@ -72,30 +86,25 @@ pub fn EmojiPicker(props: &Props) -> Html {
         };
         html! { <div class="emoji__grid">{ for emoji.map(one) }</div> }
     };
-    let pair = |(emoji, name): (&'static str, &'static str)| (AttrValue::Static(emoji), AttrValue::Static(name));
+    let pair = |(emoji, name): (&str, &str)| (AttrValue::from(emoji.to_owned()), AttrValue::from(name.to_owned()));
     let wanted = query.trim().to_lowercase();
-    let body = if wanted.is_empty() {
-        let recent = props
-            .recent
-            .iter()
-            .map(|emoji| (AttrValue::from(emoji.clone()), AttrValue::from(emoji::name(emoji).unwrap_or(emoji).to_owned())));
-        html! {
-            <>
-                if *group == Group::Smileys && !props.recent.is_empty() {
-                    <h3>{ Phrase::EmojiRecent.say() }</h3>
-                    { grid(&mut recent.into_iter()) }
-                }
-                <h3>{ group.phrase().say() }</h3>
-                { grid(&mut group.emoji().map(pair)) }
-            </>
+    let body = match &*table {
+        None => spinner(Some(Phrase::Loading.say())),
+        Some(table) if wanted.is_empty() => {
+            let named = |emoji: &String| pair((emoji, table.name(emoji).unwrap_or(emoji)));
+            html! {
+                <>
+                    if *group == Group::Smileys && !props.recent.is_empty() {
+                        <h3>{ Phrase::EmojiRecent.say() }</h3>
+                        { grid(&mut props.recent.iter().map(named)) }
+                    }
+                    <h3>{ group.phrase().say() }</h3>
+                    { grid(&mut table.group(*group).map(pair)) }
+                </>
+            }
         }
-    } else {
-        let found: Vec<_> = Group::ALL.into_iter().flat_map(Group::emoji).filter(|(_, name)| name.contains(&wanted)).map(pair).collect();
-        if found.is_empty() {
-            html! { <p class="emoji__none" role="status">{ Phrase::NoEmoji.say() }</p> }
-        } else {
-            html! { <div class="emoji__found">{ grid(&mut found.into_iter()) }</div> }
-        }
+        Some(table) if table.find(&wanted).next().is_none() => html! { <p class="emoji__none" role="status">{ Phrase::NoEmoji.say() }</p> },
+        Some(table) => html! { <div class="emoji__found">{ grid(&mut table.find(&wanted).map(pair)) }</div> },
     };
     let tab = |one: Group| {
         let onclick = {
@@ -107,12 +116,12 @@ pub fn EmojiPicker(props: &Props) -> Html {
         };
         let pressed = wanted.is_empty() && *group == one;
         let name = one.phrase().say();
-        html! { <button type="button" aria-pressed={pressed.to_string()} aria-label={name.clone()} title={name} {onclick}><Icon glyph={glyph(one)} /></button> }
+        html! { <button type="button" aria-pressed={pressed.to_string()} aria-label={name.clone()} title={name} {onclick}>{ icon(glyph(one)) }</button> }
     };
     html! {
         <div ref={panel} class="emoji" role="dialog" aria-label={Phrase::Emoji.say()} {onkeydown}>
             <div class="search">
-                <Icon glyph={Glyph::Search} />
+                { icon(Glyph::Search) }
                 <input ref={search} type="search" aria-label={Phrase::SearchEmoji.say()} placeholder={Phrase::SearchEmoji.say()}
                     value={(*query).clone()} {oninput} autocomplete="off" />
             </div>

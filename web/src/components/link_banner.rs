@@ -7,8 +7,8 @@ use wasm_core::client::view::Link;
 
 use crate::shell::{clock, dom};
 use crate::texts::Phrase;
-use crate::ui::icon::{Glyph, Icon};
-use crate::ui::spinner::Spinner;
+use crate::ui::icon::{Glyph, icon};
+use crate::ui::spinner::spinner;
 
 /// A connection that comes back within this time is not worth a word.
 const PATIENCE_MS: u32 = 1200;
@@ -54,17 +54,17 @@ pub fn LinkBanner(props: &Props) -> Html {
         Link::Connecting { retry_at: None, .. } | Link::Offline | Link::Online | Link::Refused(_) => 0,
     };
     let line =
-        |glyph: Glyph, words: AttrValue, extra: Html| html! { <div class="banner"><Icon {glyph} /><span>{ words }</span>{ extra }</div> };
+        |glyph: Glyph, words: AttrValue, extra: Html| html! { <div class="banner">{ icon(glyph) }<span>{ words }</span>{ extra }</div> };
     // What a screen reader is told when it changes; the countdown, which changes every second, stands outside.
     let told = match &props.link {
         Link::Online => html! { <span class="unseen">{ Phrase::LinkOnline.say() }</span> },
         Link::Refused(reason) => html! {
-            <div class="banner banner--refused"><Icon glyph={Glyph::Alert} /><span>{ Phrase::LinkRefused(reason).say() }</span>{ retry() }</div>
+            <div class="banner banner--refused">{ icon(Glyph::Alert) }<span>{ Phrase::LinkRefused(reason).say() }</span>{ retry() }</div>
         },
         Link::Offline | Link::Connecting { .. } if *patient => html! {},
         Link::Offline => line(Glyph::CloudOff, Phrase::LinkOffline.say(), html! { <span>{ Phrase::LinkOfflineHint.say() }</span> }),
         Link::Connecting { .. } if left > 0 => html! { <span class="unseen">{ Phrase::LinkLost.say() }</span> },
-        Link::Connecting { .. } => html! { <div class="banner"><Spinner /><span>{ Phrase::LinkConnecting.say() }</span></div> },
+        Link::Connecting { .. } => html! { <div class="banner">{ spinner(None) }<span>{ Phrase::LinkConnecting.say() }</span></div> },
     };
     html! {
         <aside class="frame__banner" aria-label={Phrase::Connection.say()}>

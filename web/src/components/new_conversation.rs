@@ -9,8 +9,8 @@ use wasm_core::cpm::history::Person;
 
 use crate::shell::{account, dom};
 use crate::texts::Phrase;
-use crate::ui::avatar::Avatar;
-use crate::ui::button::{Button, Weight};
+use crate::ui::avatar::avatar;
+use crate::ui::button::submit_button;
 use crate::ui::dialog::Dialog;
 use crate::who;
 
@@ -112,7 +112,7 @@ pub fn NewConversation(props: &Props) -> Html {
         html! {
             <li key={person.address.as_str()}>
                 <button type="button" {onclick}>
-                    <Avatar address={AttrValue::from(person.address.to_string())} name={AttrValue::from(person.name.to_string())} />
+                    { avatar(person.address.as_str(), &person.name, false) }
                     <span class="people__words"><span>{ &*person.name }</span><span>{ who::short(&person.address, "") }</span></span>
                 </button>
             </li>
@@ -147,7 +147,7 @@ pub fn NewConversation(props: &Props) -> Html {
                     </p>
                 </div>
                 <div class="dialog__actions">
-                    <Button label={Phrase::StartConversation.say()} weight={Weight::Primary} submit=true />
+                    { submit_button(Phrase::StartConversation.say()) }
                 </div>
             </form>
             <div {onkeydown}>{ people }</div>

@@ -9,10 +9,10 @@ use wasm_core::cpm::history::Session;
 use crate::shell::notify::{self, Permission};
 use crate::shell::settings::{Appearance, Settings};
 use crate::texts::Phrase;
-use crate::ui::avatar::Avatar;
-use crate::ui::button::{Button, Weight};
+use crate::ui::avatar::avatar;
+use crate::ui::button::{Weight, button};
 use crate::ui::dialog::Dialog;
-use crate::ui::switch::Switch;
+use crate::ui::switch::switch;
 use crate::who;
 
 #[derive(Properties, PartialEq)]
@@ -40,8 +40,8 @@ pub fn SettingsMenu(props: &Props) -> Html {
             <Dialog key="leaving" title={Phrase::SignOutTitle.say()} onclose={stay.clone()}>
                 <p>{ Phrase::SignOutHint.say() }</p>
                 <div class="dialog__actions">
-                    <Button label={Phrase::Cancel.say()} onpress={stay} />
-                    <Button label={Phrase::SignOut.say()} weight={Weight::Danger} onpress={props.onsignout.clone()} />
+                    { button(Phrase::Cancel.say(), Weight::Plain, &stay) }
+                    { button(Phrase::SignOut.say(), Weight::Danger, &props.onsignout) }
                 </div>
             </Dialog>
         };
@@ -110,7 +110,7 @@ pub fn SettingsMenu(props: &Props) -> Html {
     html! {
         <Dialog key="settings" title={Phrase::Settings.say()} onclose={props.onclose.clone()} class="settings">
             <section class="settings__who">
-                <Avatar address={AttrValue::from(session.address.to_string())} name={AttrValue::from(session.name.to_string())} />
+                { avatar(session.address.as_str(), &session.name, false) }
                 <div>
                     <strong>{ &*session.name }</strong>
                     <p>{ who::short(&session.address, "") }</p>
@@ -128,18 +128,16 @@ pub fn SettingsMenu(props: &Props) -> Html {
             </div>
             <section aria-labelledby="notify-title">
                 <h3 id="notify-title">{ Phrase::NewMessage.say() }</h3>
-                <Switch label={Phrase::Notifications.say()} on={notifying} onchange={onnotify} {hint}
-                    disabled={matches!(*permission, Permission::Blocked | Permission::Unsupported)} />
+                { switch(Phrase::Notifications.say(), hint, notifying, matches!(*permission, Permission::Blocked | Permission::Unsupported), &onnotify) }
                 if notifying {
-                    <Switch label={Phrase::ShowText.say()} hint={Phrase::ShowTextHint.say()} on={props.settings.show_text}
-                        onchange={change(|settings, on| settings.show_text = on)} />
+                    { switch(Phrase::ShowText.say(), Some(Phrase::ShowTextHint.say()), props.settings.show_text, false, &change(|settings, on| settings.show_text = on)) }
                 }
-                <Switch label={Phrase::Sound.say()} on={props.settings.sound} onchange={onsound} />
+                { switch(Phrase::Sound.say(), None, props.settings.sound, false, &onsound) }
             </section>
             <section aria-labelledby="privacy-title">
                 <h3 id="privacy-title">{ Phrase::Privacy.say() }</h3>
-                <Switch label={Phrase::TellRead.say()} hint={Phrase::TellReadHint.say()} on={props.privacy.read_reports} onchange={onread} />
-                <Switch label={Phrase::TellTyping.say()} on={props.privacy.typing} onchange={ontyping} />
+                { switch(Phrase::TellRead.say(), Some(Phrase::TellReadHint.say()), privacy.read_reports, false, &onread) }
+                { switch(Phrase::TellTyping.say(), None, privacy.typing, false, &ontyping) }
             </section>
             <section class="settings__keys" aria-labelledby="keys-title">
                 <h3 id="keys-title">{ Phrase::Keyboard.say() }</h3>
@@ -153,7 +151,7 @@ pub fn SettingsMenu(props: &Props) -> Html {
                 </dl>
             </section>
             <div class="dialog__actions">
-                <Button label={Phrase::SignOut.say()} weight={Weight::Danger} onpress={leave} />
+                { button(Phrase::SignOut.say(), Weight::Danger, &leave) }
             </div>
         </Dialog>
     }

@@ -25,9 +25,9 @@ use crate::shell::links::{self, Outside};
 use crate::shell::scroll::{self, Place, SizeWatch};
 use crate::shell::{clock, dom};
 use crate::texts::Phrase;
-use crate::ui::avatar::Avatar;
-use crate::ui::icon::{Glyph, Icon};
-use crate::ui::spinner::Spinner;
+use crate::ui::avatar::avatar;
+use crate::ui::icon::{Glyph, icon};
+use crate::ui::spinner::spinner;
 use crate::who;
 use crate::window::{self, Heights, Layout};
 
@@ -260,8 +260,8 @@ impl Component for Thread {
         html! {
             <section class="thread" aria-label={Phrase::ConversationWith(&name).say()}>
                 <header class="thread__head">
-                    <a class="icon-button only-narrow" href={back} aria-label={Phrase::Back.say()} title={Phrase::Back.say()}><Icon glyph={Glyph::Back} /></a>
-                    <Avatar address={AttrValue::from(props.with.to_string())} name={name.clone()} />
+                    <a class="icon-button only-narrow" href={back} aria-label={Phrase::Back.say()} title={Phrase::Back.say()}>{ icon(Glyph::Back) }</a>
+                    { avatar(props.with.as_str(), &name, false) }
                     <div class="thread__who">
                         <h2>{ name.clone() }</h2>
                         if typing {
@@ -286,7 +286,7 @@ impl Component for Thread {
                     if !self.at_end {
                         <button type="button" class="jump" onclick={link.callback(|_: MouseEvent| Msg::ToEnd)}
                             aria-label={if news > 0 { Phrase::JumpToLatestNew(news).say() } else { Phrase::JumpToLatest.say() }}>
-                            <Icon glyph={Glyph::Down} />
+                            { icon(Glyph::Down) }
                             if news > 0 { <span class="badge">{ count(news) }</span> }
                         </button>
                     }
@@ -556,7 +556,7 @@ impl Thread {
             return html! {};
         }
         if props.device.thread(&props.with, |thread| thread.loading_older()) {
-            return html! { <div class="log__older"><Spinner label={Phrase::LoadingOlder.say()} /></div> };
+            return html! { <div class="log__older">{ spinner(Some(Phrase::LoadingOlder.say())) }</div> };
         }
         if props.device.thread(&props.with, |thread| thread.has_older()) {
             let onclick = ctx.link().callback(|_: MouseEvent| Msg::LoadOlder);
@@ -565,7 +565,7 @@ impl Thread {
         if self.order.is_empty() {
             return html! {
                 <div class="blank">
-                    <Avatar address={AttrValue::from(props.with.to_string())} name={props.title.clone()} large=true />
+                    { avatar(props.with.as_str(), &props.title, true) }
                     <h2>{ Phrase::EmptyThreadTitle(&props.title).say() }</h2>
                     <p>{ Phrase::EmptyThreadHint.say() }</p>
                 </div>

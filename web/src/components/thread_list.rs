@@ -2,17 +2,18 @@
 
 use yew::prelude::*;
 
+use wasm_core::Time;
 use wasm_core::client::view::ThreadSummary;
 use wasm_core::cpm::address::Address;
 
-use crate::components::tick::TickMark;
+use crate::components::tick::tick_mark;
 use crate::prose;
 use crate::route::Route;
 use crate::shell::{clock, dom, links};
 use crate::texts::Phrase;
-use crate::ui::avatar::Avatar;
-use crate::ui::button::{Button, IconButton, Weight};
-use crate::ui::icon::{Glyph, Icon};
+use crate::ui::avatar::avatar;
+use crate::ui::button::{IconButton, Weight, button, icon_button};
+use crate::ui::icon::{Glyph, icon};
 
 #[derive(Properties, PartialEq)]
 pub struct Props {
@@ -91,10 +92,10 @@ pub fn ThreadList(props: &Props) -> Html {
     } else if props.threads.is_empty() {
         html! {
             <div class="blank">
-                <span class="blank__mark"><Icon glyph={Glyph::Bubbles} /></span>
+                <span class="blank__mark">{ icon(Glyph::Bubbles) }</span>
                 <h2>{ Phrase::NoConversationsTitle.say() }</h2>
                 <p>{ Phrase::NoConversationsHint.say() }</p>
-                <Button label={Phrase::StartConversation.say()} weight={Weight::Primary} onpress={props.onnew.clone()} />
+                { button(Phrase::StartConversation.say(), Weight::Primary, &props.onnew) }
             </div>
         }
     } else if found.is_empty() {
@@ -102,14 +103,14 @@ pub fn ThreadList(props: &Props) -> Html {
             <div class="blank" role="status">
                 <h2>{ Phrase::NothingFoundTitle.say() }</h2>
                 <p>{ Phrase::NothingFoundHint(query.trim()).say() }</p>
-                <Button label={Phrase::StartConversation.say()} onpress={props.onnew.clone()} />
+                { button(Phrase::StartConversation.say(), Weight::Plain, &props.onnew) }
             </div>
         }
     } else {
         let entry = |thread: &ThreadSummary| {
             html! {
                 <li key={thread.with.as_str()}>
-                    <Entry thread={thread.clone()} current={props.current.as_ref() == Some(&thread.with)} now={clock::day(now)} />
+                    { line(thread, props.current.as_ref() == Some(&thread.with), now) }
                 </li>
             }
         };
@@ -123,33 +124,23 @@ pub fn ThreadList(props: &Props) -> Html {
         <section class="frame__side" aria-label={Phrase::Conversations.say()}>
             <header class="side__head">
                 <h1>{ Phrase::AppName.say() }</h1>
-                <IconButton glyph={Glyph::Settings} label={Phrase::Settings.say()} onpress={props.onsettings.clone()} />
-                <IconButton class="side__new" glyph={Glyph::Compose} label={Phrase::NewConversation.say()} onpress={props.onnew.clone()} />
+                { icon_button(Glyph::Settings, Phrase::Settings.say(), &props.onsettings) }
+                { IconButton { class: "side__new", ..IconButton::new(Glyph::Compose, Phrase::NewConversation.say()).press(&props.onnew) }.draw() }
             </header>
             <div class="search" role="search">
-                <Icon glyph={Glyph::Search} />
+                { icon(Glyph::Search) }
                 <input ref={props.search.clone()} type="search" aria-label={Phrase::SearchConversations.say()} placeholder={Phrase::SearchConversations.say()}
                     aria-keyshortcuts="Control+K" autocomplete="off" value={(*query).clone()} {oninput} onkeydown={onsearchkey} />
-                if !query.is_empty() { <IconButton glyph={Glyph::Close} label={Phrase::ClearSearch.say()} onpress={clear} /> }
+                if !query.is_empty() { { icon_button(Glyph::Close, Phrase::ClearSearch.say(), &clear) } }
             </div>
             { body }
         </section>
     }
 }
 
-#[derive(Properties, PartialEq)]
-struct EntryProps {
-    thread: ThreadSummary,
-    current: bool,
-    now: i64,
-}
-
 /// One conversation of the list.
-#[component]
-fn Entry(props: &EntryProps) -> Html {
-    let thread = &props.thread;
-    let address = AttrValue::from(thread.with.to_string());
-    let draft = thread.draft.as_deref().filter(|draft| !draft.trim().is_empty() && !props.current);
+fn line(thread: &ThreadSummary, is_current: bool, now: Time) -> Html {
+    let draft = thread.draft.as_deref().filter(|draft| !draft.trim().is_empty() && !is_current);
     let line = if thread.typing {
         html! { <span class="entry__typing">{ Phrase::Typing.say() }</span> }
     } else if let Some(draft) = draft {
@@ -157,21 +148,21 @@ fn Entry(props: &EntryProps) -> Html {
     } else if let Some(last) = &thread.last {
         html! {
             <>
-                if let Some(tick) = last.tick { <TickMark {tick} /> }
+                if let Some(tick) = last.tick { { tick_mark(tick) } }
                 <span>{ prose::one_line(&last.text) }</span>
             </>
         }
     } else {
         html! { <span></span> }
     };
-    let current = props.current.then_some("page");
+    let current = is_current.then_some("page");
     html! {
         <a class={classes!("entry", (thread.unread > 0).then_some("entry--unread"))} href={format!("#{}", Route::With(thread.with.clone()).hash())} aria-current={current}>
-            <Avatar {address} name={AttrValue::from(thread.title.to_string())} />
+            { avatar(thread.with.as_str(), &thread.title, false) }
             <span class="entry__words">
                 <span class="entry__line">
                     <span class="entry__name">{ &*thread.title }</span>
-                    if let Some(last) = &thread.last { <time class="entry__time" datetime={last.at.to_rfc3339()}>{ clock::ago(last.at, clock::now()) }</time> }
+                    if let Some(last) = &thread.last { <time class="entry__time" datetime={last.at.to_rfc3339()}>{ clock::ago(last.at, now) }</time> }
                 </span>
                 <span class="entry__line">
                     <span class="entry__text">{ line }</span>

@@ -6,14 +6,9 @@ use wasm_core::client::view::Tick;
 
 use crate::texts::Phrase;
 
-#[derive(Properties, PartialEq)]
-pub struct Props {
-    pub tick: Tick,
-}
-
-#[component]
-pub fn TickMark(props: &Props) -> Html {
-    let (class, phrase, path) = match props.tick {
+/// The mark.
+pub fn tick_mark(tick: Tick) -> Html {
+    let (class, phrase, path) = match tick {
         Tick::Sending => ("tick--sending", Phrase::TickSending, "M9 1.5a5.5 5.5 0 1 0 0 11 5.5 5.5 0 0 0 0-11zM9 4v3l2 1.5"),
         Tick::Sent => ("tick--sent", Phrase::TickSent, "m4.5 7.5 3 3 6-7"),
         Tick::Delivered => ("tick--delivered", Phrase::TickDelivered, "m1.5 7.5 3 3 6-7M8.5 10.5l6.5-7"),

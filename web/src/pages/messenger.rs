@@ -21,8 +21,8 @@ use crate::shell::links::{self, Outside};
 use crate::shell::settings::Settings;
 use crate::shell::{clock, dom, updates};
 use crate::texts::Phrase;
-use crate::ui::icon::{Glyph, Icon};
-use crate::ui::spinner::Spinner;
+use crate::ui::icon::{Glyph, icon};
+use crate::ui::spinner::spinner;
 use crate::who;
 
 /// How long a notice stays.
@@ -270,14 +270,14 @@ impl Messenger {
         let Some(with) = current else {
             return html! {
                 <div class="blank">
-                    <span class="blank__mark"><Icon glyph={Glyph::Bubbles} /></span>
+                    <span class="blank__mark">{ icon(Glyph::Bubbles) }</span>
                     <h2>{ Phrase::NoThreadTitle.say() }</h2>
                     <p>{ Phrase::NoThreadHint.say() }</p>
                 </div>
             };
         };
         if self.device.is_starting() {
-            return html! { <div class="blank"><Spinner label={Phrase::Loading.say()} /></div> };
+            return html! { <div class="blank">{ spinner(Some(Phrase::Loading.say())) }</div> };
         }
         let summary = threads.iter().find(|thread| thread.with == with);
         let domain = &ctx.props().session.domain;

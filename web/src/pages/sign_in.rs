@@ -10,8 +10,8 @@ use crate::shell::account::{self, Refusal};
 use crate::shell::{dom, links};
 use crate::texts::Phrase;
 use crate::ui::button::IconButton;
-use crate::ui::icon::{Glyph, Icon};
-use crate::ui::spinner::Spinner;
+use crate::ui::icon::{Glyph, icon};
+use crate::ui::spinner::spinner;
 
 #[derive(Properties, PartialEq)]
 pub struct Props {
@@ -106,6 +106,8 @@ pub fn SignInPage(props: &Props) -> Html {
         let shown = shown.clone();
         Callback::from(move |()| shown.set(!*shown))
     };
+    let eye = IconButton::new(if *shown { Glyph::EyeOff } else { Glyph::Eye }, Phrase::ShowPassword.say()).press(&toggle);
+    let eye = IconButton { pressed: Some(*shown), ..eye };
     let wrong = |which: Trouble| (*trouble == Some(which)).then_some("field--wrong");
     let invalid = |which: Trouble| (*trouble == Some(which) || *trouble == Some(Trouble::Refused(Refusal::Wrong))).to_string();
     html! {
@@ -132,8 +134,7 @@ pub fn SignInPage(props: &Props) -> Html {
                             <input ref={password_field} id="password" name="password" type={if *shown { "text" } else { "password" }} autocomplete="current-password"
                                 autocapitalize="none" spellcheck="false" required=true value={(*password).clone()} oninput={typed(&password)}
                                 aria-invalid={invalid(Trouble::NoPassword)} />
-                            <IconButton glyph={if *shown { Glyph::EyeOff } else { Glyph::Eye }} pressed={Some(*shown)} onpress={toggle}
-                                label={Phrase::ShowPassword.say()} />
+                            { eye.draw() }
                         </div>
                     </div>
                     <div class="field">
@@ -146,11 +147,11 @@ pub fn SignInPage(props: &Props) -> Html {
                     </div>
                     <div role="alert">
                         if let Some(trouble) = *trouble {
-                            <p class="notice notice--wrong"><Icon glyph={Glyph::Alert} /><span>{ trouble.phrase().say() }</span></p>
+                            <p class="notice notice--wrong">{ icon(Glyph::Alert) }<span>{ trouble.phrase().say() }</span></p>
                         }
                     </div>
                     <button type="submit" class="button button--primary sign-in__go" disabled={*busy}>
-                        if *busy { <Spinner /> }
+                        if *busy { { spinner(None) } }
                         { if *busy { Phrase::SigningIn.say() } else { Phrase::SignIn.say() } }
                     </button>
                 </form>

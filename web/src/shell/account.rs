@@ -1,10 +1,11 @@
 //! Who is signed in: the session API, and the memory of it that lets the app open without a network.
 
 use wasm_core::Text;
-use wasm_core::cpm::history::{People, Person, Session, SignIn};
+use wasm_core::cpm::address::Address;
+use wasm_core::cpm::history::{Person, Session};
 use wasm_core::cpm::ids::InstanceId;
-use wasm_core::wire::json;
 
+use super::json::{Json, Writing};
 use super::{entropy, http, keep};
 
 const SESSION: &str = "session";
@@ -32,15 +33,15 @@ pub enum Standing {
 
 /// The session of last time, if there was no signing out since.
 pub fn remembered() -> Option<Session> {
-    keep::load(SESSION)
+    session(&Json::parse(&keep::load(SESSION)?)?)
 }
 
 /// This browser as a device: the same for all its tabs, for ever.
 pub fn instance() -> InstanceId {
-    keep::load(INSTANCE).unwrap_or_else(|| {
+    keep::load(INSTANCE).and_then(|kept| InstanceId::parse(&Text::from(kept))).unwrap_or_else(|| {
         let made = Text::from(format!("urn:uuid:{}", entropy::uuid()));
         let instance = InstanceId::parse(&made).expect("a UUID is an identifier");
-        keep::save(INSTANCE, &instance);
+        keep::save(INSTANCE, instance.as_str());
         instance
     })
 }
@@ -53,11 +54,8 @@ pub fn device_name() -> Option<String> {
 /// Asks who is signed in.
 pub async fn standing() -> Standing {
     let answer = http::ask("GET", "/api/session", None).await;
-    match (answer.status, answer.read::<Session>()) {
-        (_, Some(session)) => {
-            keep::save(SESSION, &session);
-            Standing::In(session)
-        }
+    match (answer.status, taken(&answer)) {
+        (_, Some(session)) => Standing::In(session),
         (401 | 403, _) => Standing::Out,
         _ => Standing::Unknown,
     }
@@ -65,13 +63,11 @@ pub async fn standing() -> Standing {
 
 /// Signs in.
 pub async fn sign_in(address: &str, password: String, device_name: &str) -> Result<Session, Refusal> {
-    keep::save(DEVICE_NAME, &device_name);
-    let body = SignIn { address: Text::from(address), password, instance: instance(), device_name: Text::from(device_name) };
-    // Strings and identifiers always become JSON.
-    let body = json::write(&body).unwrap_or_default();
+    keep::save(DEVICE_NAME, device_name);
+    let body = Writing::default().with("address", address).with("password", password);
+    let body = body.with("instance", instance().as_str()).with("device_name", device_name).finish();
     let answer = http::ask("POST", "/api/session", Some(&body)).await;
-    if let Some(session) = answer.read::<Session>() {
-        keep::save(SESSION, &session);
+    if let Some(session) = taken(&answer) {
         return Ok(session);
     }
     Err(match answer.status {
@@ -97,5 +93,25 @@ pub fn forget() {
 pub async fn people(query: &str) -> Option<Vec<Person>> {
     let query = js_sys::encode_uri_component(query);
     let answer = http::ask("GET", &format!("/api/people?q={}", String::from(query)), None).await;
-    answer.read::<People>().map(|people| people.people)
+    let person =
+        |person: &Json| Some(Person { address: Address::parse(&person.text("address")?)?, name: Text::from(person.text("name")?) });
+    answer.json().map(|people| people.list("people").iter().filter_map(person).collect())
+}
+
+/// The session that an answer tells of, which is remembered.
+fn taken(answer: &http::Answer) -> Option<Session> {
+    let session = session(&answer.json()?)?;
+    keep::save(SESSION, answer.text()?);
+    Some(session)
+}
+
+fn session(json: &Json) -> Option<Session> {
+    Some(Session {
+        address: Address::parse(&json.text("address")?)?,
+        addresses: json.list("addresses").iter().filter_map(|address| Address::parse(&address.as_text()?)).collect(),
+        name: Text::from(json.text("name")?),
+        domain: Text::from(json.text("domain")?),
+        instance: InstanceId::parse(&Text::from(json.text("instance")?))?,
+        device_name: Text::from(json.text("device_name")?),
+    })
 }

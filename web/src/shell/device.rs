@@ -17,10 +17,11 @@ use yew::Callback;
 use wasm_core::client::view::{Bubble, Link, Quote, Thread, ThreadSummary};
 use wasm_core::client::{Alert, Command, Engine, Input, Output, Profile, Record, Role, Settings as Privacy, Socket as SocketInput};
 use wasm_core::cpm::address::Address;
-use wasm_core::cpm::history::{Event as BoxEvent, Session};
+use wasm_core::cpm::history::Session;
 use wasm_core::cpm::ids::MessageId;
 use wasm_core::wire::json;
 
+use super::json::Json;
 use super::links::{self, Outside};
 use super::settings::Settings;
 use super::socket::{Said, Socket};
@@ -320,13 +321,13 @@ impl Device {
         let inner = &self.0;
         let leads = self.leads();
         match note {
-            Note::Hello if leads => self.say(&Note::Records(self.passing())),
+            Note::Hello if leads => self.share(&self.passing()),
             Note::Leading if !leads => self.forward(),
             Note::Records(records) if !leads => {
                 {
                     let mut engine = inner.engine.borrow_mut();
-                    for record in records {
-                        engine.apply(record);
+                    for record in &records {
+                        engine.restore(record);
                     }
                 }
                 self.drain();
@@ -354,6 +355,11 @@ impl Device {
         if let Some(tabs) = &*self.0.tabs.borrow() {
             tabs.say(note);
         }
+    }
+
+    /// Tells the tabs that follow.
+    fn share(&self, records: &[Record]) {
+        self.say(&Note::Records(records.iter().filter_map(|record| json::write(record).ok()).collect()));
     }
 
     /// What is so at the moment and written nowhere, for a tab that has just come.
@@ -495,7 +501,7 @@ impl Device {
                 *inner.storage.borrow_mut() = Some(storage);
             }
         }
-        self.say(&Note::Records(batch));
+        self.share(&batch);
     }
 
     fn perform_one(&self, output: Output) {
@@ -526,7 +532,7 @@ impl Device {
                 });
                 spawn_local(async move { answered(http::ask(method, &path, body.as_deref()).await) });
             }
-            Output::Share(record) => self.say(&Note::Records(vec![record])),
+            Output::Share(record) => self.share(&[record]),
             Output::Alert(alert) => self.alert(alert),
             Output::SignedOut => self.leave(),
             Output::Persist(_) | Output::Changed(_) | Output::Forward(_) => {}
@@ -634,5 +640,5 @@ fn engine(session: &Session) -> Engine {
 }
 
 fn cursor(frame: &Bytes) -> Option<u64> {
-    json::read::<BoxEvent>(frame).ok().map(|event| event.cursor)
+    Json::parse(std::str::from_utf8(frame).ok()?)?.count("cursor")
 }

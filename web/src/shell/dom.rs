@@ -102,7 +102,7 @@ pub fn fit_height(field: &NodeRef) {
 /// Sets the height of an element; a style set from code is no inline style to the Content-Security-Policy.
 pub fn set_height(node: &NodeRef, height: f64) {
     if let Some(element) = node.cast::<HtmlElement>() {
-        let _ = element.style().set_property("height", &format!("{height:.1}px"));
+        let _ = element.style().set_property("height", &format!("{}px", height.round() as i64));
     }
 }
 

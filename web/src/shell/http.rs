@@ -7,9 +7,8 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, Headers, RequestCredentials, RequestInit, Response};
 
-use wasm_core::wire::json;
-
 use super::dom::window;
+use super::json::Json;
 
 /// How long an answer may take.
 const PATIENCE_MS: u32 = 30_000;
@@ -22,9 +21,14 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The body as a value, when the answer is a success.
-    pub fn read<T: serde::de::DeserializeOwned>(&self) -> Option<T> {
-        if self.is_success() { json::read(&self.body).ok() } else { None }
+    /// The body as text.
+    pub fn text(&self) -> Option<&str> {
+        std::str::from_utf8(&self.body).ok()
+    }
+
+    /// The body as JSON, when the answer is a success.
+    pub fn json(&self) -> Option<Json> {
+        if self.is_success() { Json::parse(self.text()?) } else { None }
     }
 
     /// 2xx.

@@ -5,30 +5,23 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-
-use wasm_core::wire::json;
-
 use super::dom::window;
 
 thread_local! {
     static BESIDE: RefCell<HashMap<String, String>> = RefCell::default();
 }
 
-/// What was kept under `key`, if it can still be read.
-pub fn load<T: DeserializeOwned>(key: &str) -> Option<T> {
+/// The text that was kept under `key`.
+pub fn load(key: &str) -> Option<String> {
     let kept = window().local_storage().ok().flatten().and_then(|storage| storage.get_item(&name(key)).ok().flatten());
-    let text = kept.or_else(|| BESIDE.with_borrow(|beside| beside.get(key).cloned()))?;
-    json::read(text.as_bytes()).ok()
+    kept.or_else(|| BESIDE.with_borrow(|beside| beside.get(key).cloned()))
 }
 
-/// Keeps `value` under `key`.
-pub fn save<T: Serialize>(key: &str, value: &T) {
-    let Ok(text) = json::write(value) else { return };
-    let kept = window().local_storage().ok().flatten().is_some_and(|storage| storage.set_item(&name(key), &text).is_ok());
+/// Keeps `text` under `key`.
+pub fn save(key: &str, text: &str) {
+    let kept = window().local_storage().ok().flatten().is_some_and(|storage| storage.set_item(&name(key), text).is_ok());
     if !kept {
-        BESIDE.with_borrow_mut(|beside| beside.insert(key.to_owned(), text));
+        BESIDE.with_borrow_mut(|beside| beside.insert(key.to_owned(), text.to_owned()));
     }
 }
 

@@ -39,7 +39,6 @@ pub fn words(phrase: Phrase<'_>) -> Cow<'static, str> {
         SignInUnreachable => "The server cannot be reached. Check your connection and try again.",
         SignInFailed(status) => return Cow::Owned(format!("The server could not sign you in (error {status}). Try again in a moment.")),
         DeviceName { browser, system } => return Cow::Owned(format!("{browser} on {system}")),
-        Starting => "Starting Tandem…",
 
         Conversations => "Conversations",
         SearchConversations => "Search conversations",

@@ -5,21 +5,11 @@ use yew::prelude::*;
 /// How many colours there are in `style/base.css`.
 const TONES: u32 = 8;
 
-#[derive(Properties, PartialEq)]
-pub struct Props {
-    /// What the colour is chosen by.
-    pub address: AttrValue,
-    /// What the initials are taken from.
-    pub name: AttrValue,
-    #[prop_or_default]
-    pub large: bool,
-}
-
-/// Decoration: the name always stands beside it, so it is hidden from screen readers.
-#[component]
-pub fn Avatar(props: &Props) -> Html {
-    let tone = format!("avatar--tone-{}", tone(&props.address));
-    html! { <span class={classes!("avatar", tone, props.large.then_some("avatar--large"))} aria-hidden="true">{ initials(&props.name) }</span> }
+/// The circle; the colour follows from the address, the initials from the name. Decoration: the name always stands beside it, so it is
+/// hidden from screen readers.
+pub fn avatar(address: &str, name: &str, large: bool) -> Html {
+    let tone = format!("avatar--tone-{}", tone(address));
+    html! { <span class={classes!("avatar", tone, large.then_some("avatar--large"))} aria-hidden="true">{ initials(name) }</span> }
 }
 
 /// Which of the colours belongs to an address (FNV-1a).

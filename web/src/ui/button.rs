@@ -2,7 +2,7 @@
 
 use yew::prelude::*;
 
-use crate::ui::icon::{Glyph, Icon};
+use crate::ui::icon::{Glyph, icon};
 
 /// How much a button stands out.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -13,69 +13,77 @@ pub enum Weight {
     Danger,
 }
 
-#[derive(Properties, PartialEq)]
-pub struct ButtonProps {
-    pub label: AttrValue,
-    #[prop_or_default]
-    pub weight: Weight,
-    #[prop_or_default]
-    pub disabled: bool,
-    /// Submits the form around it instead of being pressed by itself.
-    #[prop_or_default]
-    pub submit: bool,
-    #[prop_or_default]
-    pub onpress: Callback<()>,
-    #[prop_or_default]
-    pub class: Classes,
-}
-
-#[component]
-pub fn Button(props: &ButtonProps) -> Html {
-    let weight = match props.weight {
-        Weight::Primary => "button--primary",
-        Weight::Plain => "button--plain",
-        Weight::Danger => "button--danger",
-    };
-    let onclick = (!props.submit).then(|| props.onpress.reform(|_: MouseEvent| ()));
-    html! {
-        <button class={classes!("button", weight, props.class.clone())} type={if props.submit { "submit" } else { "button" }}
-            disabled={props.disabled} {onclick}>{ props.label.clone() }</button>
+impl Weight {
+    fn class(self) -> &'static str {
+        match self {
+            Weight::Primary => "button--primary",
+            Weight::Plain => "button--plain",
+            Weight::Danger => "button--danger",
+        }
     }
 }
 
-#[derive(Properties, PartialEq)]
-pub struct IconButtonProps {
+/// A button with words.
+pub fn button(label: AttrValue, weight: Weight, onpress: &Callback<()>) -> Html {
+    let onclick = onpress.reform(|_: MouseEvent| ());
+    html! { <button class={classes!("button", weight.class())} type="button" {onclick}>{ label }</button> }
+}
+
+/// The button that submits the form around it.
+pub fn submit_button(label: AttrValue) -> Html {
+    html! { <button class={classes!("button", Weight::Primary.class())} type="submit">{ label }</button> }
+}
+
+/// A button with an icon and nothing unusual.
+pub fn icon_button(glyph: Glyph, label: AttrValue, onpress: &Callback<()>) -> Html {
+    IconButton::new(glyph, label).press(onpress).draw()
+}
+
+/// A button with an icon.
+#[derive(Clone, Debug)]
+pub struct IconButton {
+    /// What it shows.
     pub glyph: Glyph,
+    /// Its name.
     pub label: AttrValue,
-    #[prop_or_default]
+    /// What it does; nothing for one that submits the form around it.
+    pub onpress: Option<Callback<()>>,
+    /// Does not react.
     pub disabled: bool,
-    #[prop_or_default]
-    pub submit: bool,
-    #[prop_or_default]
-    pub onpress: Callback<()>,
-    #[prop_or_default]
-    pub class: Classes,
+    /// Further class of the style sheet.
+    pub class: &'static str,
     /// For a button that opens something: whether it is open.
-    #[prop_or_default]
     pub expanded: Option<bool>,
     /// For a button that is on or off.
-    #[prop_or_default]
     pub pressed: Option<bool>,
     /// Out of the reach of the Tab key, because something around it leads there.
-    #[prop_or_default]
     pub skip: bool,
-    #[prop_or_default]
+    /// Where it is in the page.
     pub anchor: NodeRef,
 }
 
-#[component]
-pub fn IconButton(props: &IconButtonProps) -> Html {
-    let onclick = (!props.submit).then(|| props.onpress.reform(|_: MouseEvent| ()));
-    html! {
-        <button ref={props.anchor.clone()} class={classes!("icon-button", props.class.clone())} type={if props.submit { "submit" } else { "button" }}
-            disabled={props.disabled} tabindex={props.skip.then_some("-1")} aria-label={props.label.clone()} title={props.label.clone()}
-            aria-expanded={props.expanded.map(|on| on.to_string())} aria-pressed={props.pressed.map(|on| on.to_string())} {onclick}>
-            <Icon glyph={props.glyph} />
-        </button>
+impl IconButton {
+    /// One that submits the form around it, unless it is given something else to do.
+    pub fn new(glyph: Glyph, label: AttrValue) -> IconButton {
+        let anchor = NodeRef::default();
+        IconButton { glyph, label, onpress: None, disabled: false, class: "", expanded: None, pressed: None, skip: false, anchor }
+    }
+
+    /// Gives it something to do.
+    pub fn press(self, onpress: &Callback<()>) -> IconButton {
+        IconButton { onpress: Some(onpress.clone()), ..self }
+    }
+
+    /// The button.
+    pub fn draw(self) -> Html {
+        let kind = if self.onpress.is_some() { "button" } else { "submit" };
+        let onclick = self.onpress.map(|onpress| onpress.reform(|_: MouseEvent| ()));
+        html! {
+            <button ref={self.anchor} class={classes!("icon-button", self.class)} type={kind} disabled={self.disabled}
+                tabindex={self.skip.then_some("-1")} aria-label={self.label.clone()} title={self.label}
+                aria-expanded={self.expanded.map(|on| on.to_string())} aria-pressed={self.pressed.map(|on| on.to_string())} {onclick}>
+                { icon(self.glyph) }
+            </button>
+        }
     }
 }

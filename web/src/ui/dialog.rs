@@ -4,7 +4,7 @@ use yew::prelude::*;
 
 use crate::shell::dom;
 use crate::texts::Phrase;
-use crate::ui::button::IconButton;
+use crate::ui::button::icon_button;
 use crate::ui::icon::Glyph;
 
 #[derive(Properties, PartialEq)]
@@ -46,7 +46,7 @@ pub fn Dialog(props: &Props) -> Html {
             <div class="dialog__frame">
                 <header class="dialog__head">
                     <h2 id="dialog-title">{ props.title.clone() }</h2>
-                    <IconButton glyph={Glyph::Close} label={Phrase::Close.say()} onpress={props.onclose.clone()} />
+                    { icon_button(Glyph::Close, Phrase::Close.say(), &props.onclose) }
                 </header>
                 <div class="dialog__body">{ props.children.clone() }</div>
             </div>

@@ -2,17 +2,10 @@
 
 use yew::prelude::*;
 
-#[derive(Properties, PartialEq)]
-pub struct Props {
-    /// What is under way, for a screen reader; nothing when words stand beside it.
-    #[prop_or_default]
-    pub label: Option<AttrValue>,
-}
-
-#[component]
-pub fn Spinner(props: &Props) -> Html {
-    match &props.label {
-        Some(label) => html! { <span class="spinner" role="status"><span class="unseen">{ label.clone() }</span></span> },
+/// The ring; `label` says what is under way to a screen reader, and is nothing when words stand beside it.
+pub fn spinner(label: Option<AttrValue>) -> Html {
+    match label {
+        Some(label) => html! { <span class="spinner" role="status"><span class="unseen">{ label }</span></span> },
         None => html! { <span class="spinner" aria-hidden="true"></span> },
     }
 }
