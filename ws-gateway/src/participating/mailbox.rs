@@ -372,5 +372,8 @@ fn plain_request(request: &Request) -> Option<Request> {
         None => drop(request.headers.remove(&HeaderName::ContentType)),
     }
     request.body = plain.body;
+    // Another request than the one that was refused, and not that one on a second way [RFC3261 §8.2.2.2].
+    let number = request.headers.typed::<CSeq>().and_then(Result::ok).map_or(1, |cseq| cseq.number.saturating_add(1));
+    request.headers.put(&CSeq::new(number, Method::Message));
     Some(request)
 }
