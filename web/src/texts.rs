@@ -150,6 +150,7 @@ pub enum Phrase<'a> {
     Emoji,
     SearchEmoji,
     NoEmoji,
+    EmojiFailed,
     EmojiRecent,
     EmojiSmileys,
     EmojiPeople,

@@ -84,7 +84,7 @@ async fn composer(draft: &str) -> Composing {
         peer: AttrValue::from("Bob"),
         draft: AttrValue::from(draft.to_owned()),
         reply: None,
-        recent_emoji: Vec::new(),
+        recent_emoji: vec!["😀".to_owned()],
         focus: 0,
         onsend: composing.sent.callback(),
         ontyping: composing.typing.callback(),
@@ -149,7 +149,7 @@ async fn an_emoji_goes_where_the_cursor_is() {
     field.set_selection_range(1, 1).unwrap();
     find::<HtmlElement>(&it.stage, &format!("button[aria-label='{}']", Phrase::ChooseEmoji.words())).click();
     settle().await;
-    find::<HtmlElement>(&it.stage, "button[aria-label='grin']").click();
+    find::<HtmlElement>(&it.stage, "button[aria-label='😀']").click();
     settle().await;
     assert_eq!(field.value(), "a😀b");
 }

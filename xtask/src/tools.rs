@@ -87,19 +87,22 @@ impl Wasm {
 }
 
 impl Wasm {
-    /// The same for what people download: without the texts of panics and of `Debug`, which nobody would read there (20 KB of brotli), and
-    /// with the standard library built for size where it is built at all.
+    /// The same for what people download: without the texts of panics and of `Debug`, which nobody would read there, and with the standard
+    /// library built for size where its sources are at hand: 20 KB of brotli. The flags are unstable, but they only leave things out.
     pub fn prepare_release(&self, command: &mut Command) -> Result<()> {
         self.prepare(command)?;
         let mut flags = vec!["-Zlocation-detail=none", "-Zfmt-debug=none", "--cfg", "sha2_backend_soft=\"compact\""];
-        match self {
-            Wasm::Target => {}
-            Wasm::BuildStd => {
-                flags.extend(["-Zunstable-options", "-Cpanic=immediate-abort"]);
-                command.env("CARGO_UNSTABLE_BUILD_STD_FEATURES", "optimize_for_size");
+        let builds_std = match self {
+            Wasm::Target => {
+                has_sources()?
+                    || (within(TARGET_PATIENCE, crate::shell::command("rustup").args(["component", "add", "rust-src"])) && has_sources()?)
             }
+            Wasm::BuildStd => true,
+        };
+        if builds_std {
+            flags.extend(["-Zunstable-options", "-Cpanic=immediate-abort"]);
+            command.env("CARGO_UNSTABLE_BUILD_STD", "std,panic_abort").env("CARGO_UNSTABLE_BUILD_STD_FEATURES", "optimize_for_size");
         }
-        // The flags are unstable, but they only leave things out.
         command.env("RUSTC_BOOTSTRAP", "1").env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
         Ok(())
     }
@@ -113,6 +116,12 @@ pub fn target_dir() -> Result<PathBuf> {
 fn has_target() -> Result<bool> {
     let sysroot = output(command("rustc").args(["--print", "sysroot"]))?;
     Ok(Path::new(&sysroot).join("lib/rustlib").join(WASM).join("lib").is_dir())
+}
+
+/// Whether the standard library's sources are installed beside the toolchain.
+fn has_sources() -> Result<bool> {
+    let sysroot = output(command("rustc").args(["--print", "sysroot"]))?;
+    Ok(Path::new(&sysroot).join("lib/rustlib/src/rust/library").is_dir())
 }
 
 fn has_fallback() -> bool {

@@ -30,7 +30,7 @@ pub fn EmojiPicker(props: &Props) -> Html {
             spawn_local(async move {
                 let path = format!("/emoji-{}.txt", texts::language().tag());
                 let answer = http::ask("GET", &path, None).await;
-                let file = if answer.is_success() { String::from_utf8_lossy(&answer.body).into_owned() } else { String::new() };
+                let file = answer.text().filter(|_| answer.is_success()).unwrap_or_default().to_owned();
                 table.set(Some(Table::new(file)));
             });
         });
@@ -88,21 +88,15 @@ pub fn EmojiPicker(props: &Props) -> Html {
     };
     let pair = |(emoji, name): (&str, &str)| (AttrValue::from(emoji.to_owned()), AttrValue::from(name.to_owned()));
     let wanted = query.trim().to_lowercase();
+    let name = |emoji: &String| table.as_ref().and_then(|table| table.name(emoji)).unwrap_or(emoji).to_owned();
+    let recent = (wanted.is_empty() && *group == Group::Smileys && !props.recent.is_empty()).then(|| {
+        let mut recent = props.recent.iter().map(|emoji| pair((emoji, &name(emoji))));
+        html! { <><h3>{ Phrase::EmojiRecent.say() }</h3>{ grid(&mut recent) }</> }
+    });
     let body = match &*table {
         None => spinner(Some(Phrase::Loading.say())),
-        Some(table) if wanted.is_empty() => {
-            let named = |emoji: &String| pair((emoji, table.name(emoji).unwrap_or(emoji)));
-            html! {
-                <>
-                    if *group == Group::Smileys && !props.recent.is_empty() {
-                        <h3>{ Phrase::EmojiRecent.say() }</h3>
-                        { grid(&mut props.recent.iter().map(named)) }
-                    }
-                    <h3>{ group.phrase().say() }</h3>
-                    { grid(&mut table.group(*group).map(pair)) }
-                </>
-            }
-        }
+        Some(table) if table.is_empty() => html! { <p class="emoji__none" role="status">{ Phrase::EmojiFailed.say() }</p> },
+        Some(table) if wanted.is_empty() => html! { <><h3>{ group.phrase().say() }</h3>{ grid(&mut table.group(*group).map(pair)) }</> },
         Some(table) if table.find(&wanted).next().is_none() => html! { <p class="emoji__none" role="status">{ Phrase::NoEmoji.say() }</p> },
         Some(table) => html! { <div class="emoji__found">{ grid(&mut table.find(&wanted).map(pair)) }</div> },
     };
@@ -126,7 +120,7 @@ pub fn EmojiPicker(props: &Props) -> Html {
                     value={(*query).clone()} {oninput} autocomplete="off" />
             </div>
             <div class="emoji__tabs" role="group" aria-label={Phrase::Emoji.say()}>{ for Group::ALL.map(tab) }</div>
-            <div class="emoji__all" tabindex="-1">{ body }</div>
+            <div class="emoji__all" tabindex="-1">{ recent }{ body }</div>
         </div>
     }
 }

@@ -50,6 +50,11 @@ impl Table {
         Table { file }
     }
 
+    /// Whether there are none: the file could not be had.
+    pub fn is_empty(&self) -> bool {
+        self.file.is_empty()
+    }
+
     /// The emoji of a group and their names.
     pub fn group(&self, group: Group) -> impl Iterator<Item = (&str, &str)> {
         self.file.split("\n\n").nth(group as usize).unwrap_or_default().lines().filter_map(|line| line.split_once(' '))

@@ -106,6 +106,7 @@ pub fn words(phrase: Phrase<'_>) -> Cow<'static, str> {
         Emoji => "Emoji",
         SearchEmoji => "Search emoji",
         NoEmoji => "No emoji found",
+        EmojiFailed => "The emoji cannot be loaded right now.",
         EmojiRecent => "Recently used",
         EmojiSmileys => "Smileys",
         EmojiPeople => "Gestures and people",
