@@ -24,6 +24,10 @@ pub fn web() -> Result<()> {
     let wasm = tools::Wasm::ensure()?;
     let (trunk, bindgen, optimiser) = (tools::trunk()?, tools::wasm_bindgen()?, tools::wasm_opt()?);
     step("Building the web app", || {
+        // Trunk works without the network, so that it fetches no tools of its own: what it compiles has to be there.
+        let mut fetch = command("cargo");
+        wasm.prepare_release(&mut fetch)?;
+        run(fetch.args(["fetch", "--locked", "--quiet"]))?;
         let mut build = command(&trunk);
         wasm.prepare_release(&mut build)?;
         build.env("PATH", tools::search_path(&[&bindgen, &optimiser])?);

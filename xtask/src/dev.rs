@@ -26,6 +26,9 @@ pub fn dev() -> Result<()> {
     // Pages come from Trunk, with an origin of its own.
     serve.args(["serve", "--demo", "--allowed-origin", "http://127.0.0.1:8081", "--data-dir"]).arg(root().join("data"));
     let _gateway = Gateway(serve.spawn().context("cannot start the gateway")?);
+    let mut fetch = command("cargo");
+    wasm.prepare(&mut fetch)?;
+    run(fetch.args(["fetch", "--locked", "--quiet"]))?;
     let mut watch = command(&trunk);
     wasm.prepare(&mut watch)?;
     watch.env("PATH", tools::search_path(&[&bindgen, &optimiser])?);
