@@ -4,6 +4,7 @@
 //! for what they need of the page (focus, scrolling, the clipboard, dates in words).
 
 pub mod account;
+pub mod case;
 pub mod clock;
 pub mod device;
 pub mod dom;

@@ -3,7 +3,7 @@
 use wasm_bindgen_futures::spawn_local;
 use yew::prelude::*;
 
-use crate::shell::{dom, http};
+use crate::shell::{case, dom, http};
 use crate::texts::emoji::{Group, Table};
 use crate::texts::{self, Phrase};
 use crate::ui::icon::{Glyph, icon};
@@ -87,7 +87,7 @@ pub fn EmojiPicker(props: &Props) -> Html {
         html! { <div class="emoji__grid">{ for emoji.map(one) }</div> }
     };
     let pair = |(emoji, name): (&str, &str)| (AttrValue::from(emoji.to_owned()), AttrValue::from(name.to_owned()));
-    let wanted = query.trim().to_lowercase();
+    let wanted = case::lower(query.trim());
     let name = |emoji: &String| table.as_ref().and_then(|table| table.name(emoji)).unwrap_or(emoji).to_owned();
     let recent = (wanted.is_empty() && *group == Group::Smileys && !props.recent.is_empty()).then(|| {
         let mut recent = props.recent.iter().map(|emoji| pair((emoji, &name(emoji))));

@@ -9,7 +9,7 @@ use wasm_core::cpm::address::Address;
 use crate::components::tick::tick_mark;
 use crate::prose;
 use crate::route::Route;
-use crate::shell::{clock, dom, links};
+use crate::shell::{case, clock, dom, links};
 use crate::texts::Phrase;
 use crate::ui::avatar::avatar;
 use crate::ui::button::{IconButton, Weight, button, icon_button};
@@ -32,12 +32,12 @@ pub struct Props {
 pub fn ThreadList(props: &Props) -> Html {
     let query = use_state(String::new);
     let list = use_node_ref();
-    let wanted = query.trim().to_lowercase();
+    let wanted = case::lower(query.trim());
     let matches = |thread: &&ThreadSummary| {
         wanted.is_empty()
-            || thread.title.to_lowercase().contains(&wanted)
-            || thread.with.as_str().to_lowercase().contains(&wanted)
-            || thread.last.as_ref().is_some_and(|last| last.text.to_lowercase().contains(&wanted))
+            || case::lower(&thread.title).contains(&wanted)
+            || case::lower(thread.with.as_str()).contains(&wanted)
+            || thread.last.as_ref().is_some_and(|last| case::lower(&last.text).contains(&wanted))
     };
     let found: Vec<&ThreadSummary> = props.threads.iter().filter(matches).collect();
     let oninput = {

@@ -2,6 +2,8 @@
 
 use yew::prelude::*;
 
+use crate::shell::case;
+
 /// How many colours there are in `style/base.css`.
 const TONES: u32 = 8;
 
@@ -27,7 +29,7 @@ pub fn initials(name: &str) -> String {
     let mut words = name.split(|c: char| c.is_whitespace() || matches!(c, '.' | '_' | '-' | '@')).filter(|word| !word.is_empty());
     let first = words.next().and_then(|word| word.chars().next());
     let last = if name.contains('@') { None } else { words.next_back().and_then(|word| word.chars().next()) };
-    first.into_iter().chain(last).flat_map(char::to_uppercase).collect()
+    case::upper(&first.into_iter().chain(last).collect::<String>())
 }
 
 #[cfg(test)]
