@@ -78,8 +78,7 @@ export class Person extends Messenger {
 
   /** The texts of all drawn bubbles, in order. */
   async thread(): Promise<string[]> {
-    const texts = await this.bubbles.locator('.bubble__text').allTextContents();
-    return texts.map((text) => text.replace(/\s*\d{1,2}:\d\d\s[AP]M$/, ''));
+    return this.bubbles.locator('.bubble__words').allTextContents();
   }
 
   async leaves(): Promise<void> {
