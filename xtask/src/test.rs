@@ -88,6 +88,7 @@ fn e2e() -> Result<()> {
         install.current_dir(&folder).env("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1");
         run(install.args(["ci", "--no-audit", "--no-fund", "--loglevel", "error", "--prefer-offline"]))
     })?;
+    step("Types of the browser tests", || run(command("npx").current_dir(&folder).args(["--no-install", "tsc", "--project", "."])))?;
     step("Browser tests", || {
         let mut test = command("npx");
         test.current_dir(&folder).env("TANDEM_GATEWAY", build::binary()).env("TANDEM_CHROMIUM", browser);
