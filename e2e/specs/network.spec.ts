@@ -14,8 +14,8 @@ test('two hundred cuts of the network lose and double nothing', async ({ arrives
     const expected: string[] = [];
     for (let cut = 1; cut <= 200; cut += 1) {
       if (cut % 10 === 0) {
-        expected.push(`after cut ${cut}`);
-        await alice.composer.fill(`after cut ${cut}`);
+        expected.push(`after cut ${cut}.`);
+        await alice.composer.fill(`after cut ${cut}.`);
         await alice.send.click();
       }
       wire.cut();
@@ -24,10 +24,10 @@ test('two hundred cuts of the network lose and double nothing', async ({ arrives
     const retry = alice.banner.getByRole('button', { name: 'Try now' });
     await expect(async () => {
       if (await retry.isVisible()) await retry.click({ timeout: 1000 }).catch(() => {});
-      await expect(alice.tick('after cut 200', 'Delivered')).toBeVisible({ timeout: 2000 });
+      await expect(alice.tick('after cut 200.', 'Delivered')).toBeVisible({ timeout: 2000 });
     }).toPass({ timeout: 60_000 });
     await bob.opens('alice');
-    await bob.sees('after cut 200');
+    await bob.sees('after cut 200.');
     expect(await bob.thread()).toEqual(expected);
     expect(await alice.thread()).toEqual(expected);
   } finally {
