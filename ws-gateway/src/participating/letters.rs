@@ -131,7 +131,7 @@ impl Participating {
             (receipts::Weight::Nothing, _) => self.answer(hand, id, Status::OK),
             (receipts::Weight::Negative, _) if own => self.answer(hand, id, Status::OK),
             (receipts::Weight::Positive(_) | receipts::Weight::Negative, Party::User { .. }) => {
-                let unit = receipts::unit(&letter.post, notification);
+                let unit = receipts::unit(hand.directory, &letter.post, notification);
                 letter.phase = Phase::Committing;
                 self.commit(Awaited::Letter(id), unit);
             }

@@ -328,7 +328,7 @@ impl Participating {
                 }
             }
             (Party::User { .. }, Content::Notification(notification)) => {
-                let unit = super::receipts::unit(&post, notification);
+                let unit = super::receipts::unit(hand.directory, &post, notification);
                 let key = post.key();
                 self.next_letter += 1;
                 let id = super::LetterId(self.next_letter);

@@ -14,6 +14,7 @@ use wasm_core::wire::sip::Status;
 
 use super::post::{Party, Post};
 use super::recent::Key;
+use crate::node::Directory;
 use crate::sip_core::refusal::Refusal;
 use crate::store::{Direction, Disposition, Pending, PendingKind, Unit, Write};
 
@@ -68,13 +69,15 @@ pub(super) fn asked(wants: Option<Wants>, report: Report) -> ControlFlow<Refusal
 }
 
 /// What a report writes when it is passed on within this node: the claim that keeps a second one out, the sender's tick, and the
-/// notification that waits for the sender's devices.
-pub(super) fn unit(post: &Post, notification: &Notification) -> Unit {
+/// notification that waits for the sender's devices. The message went to one of the reporter's addresses.
+pub(super) fn unit(directory: &dyn Directory, post: &Post, notification: &Notification) -> Unit {
     let mut writes = claim(post, notification);
     if let Party::User { user, .. } = post.recipient
         && let (Some(receipt), Some(message_id)) = (Receipt::of(notification.report), MessageId::parse(&notification.message_id))
     {
-        writes.push(Write::Receipt { user, message_id: message_id.clone(), receipt });
+        let reporter = post.sender.user().and_then(|user| directory.user(user));
+        let with = reporter.map_or_else(|| vec![post.sender.address().clone()], |account| account.addresses.clone());
+        writes.push(Write::Receipt { user, with, message_id: message_id.clone(), receipt });
         writes.push(Write::Queue(Pending {
             user,
             message_id,

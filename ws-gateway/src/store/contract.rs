@@ -398,7 +398,11 @@ pub(super) fn receipts_are_merged(store: &impl Store) {
     one(store, Write::Store(message(alice, Direction::Out, "sip:bob@tandem.test", "m1"))).unwrap();
     // A message that Bob received under the same identifier is no message that he sent.
     one(store, Write::Store(message(bob, Direction::In, "sip:alice@tandem.test", "m1"))).unwrap();
-    let report = |user, message_id: &str, receipt| one(store, Write::Receipt { user, message_id: id(message_id), receipt }).unwrap();
+    one(store, Write::Store(message(alice, Direction::Out, "sip:carol@tandem.test", "m1"))).unwrap();
+    let report = |user, message_id: &str, receipt| {
+        let with = vec![address("sip:bob@tandem.test"), address("tel:+15550199")];
+        one(store, Write::Receipt { user, with, message_id: id(message_id), receipt }).unwrap()
+    };
     assert_eq!(report(alice, "m1", Receipt::Failed), Outcome::Changed);
     assert_eq!(report(alice, "m1", Receipt::Displayed), Outcome::Changed);
     let cursor = store.cursor(alice).unwrap();
@@ -408,8 +412,11 @@ pub(super) fn receipts_are_merged(store: &impl Store) {
     assert_eq!(report(bob, "m1", Receipt::Delivered), Outcome::Missing);
     assert_eq!(report(UserId(4711), "m1", Receipt::Delivered), Outcome::Missing);
     assert_eq!(store.cursor(alice).unwrap(), cursor);
-    let entry = store.message(alice, Direction::Out, &id("m1")).unwrap().remove(0);
-    assert_eq!((entry.message.receipt, entry.change), (Receipt::Displayed, cursor));
+    let mut entries = store.message(alice, Direction::Out, &id("m1")).unwrap();
+    entries.sort_by(|one, two| one.message.with.as_str().cmp(two.message.with.as_str()));
+    assert_eq!((entries[0].message.receipt, entries[0].change), (Receipt::Displayed, cursor));
+    // The same identifier to somebody else is another message, of which Bob cannot report.
+    assert_eq!(entries[1].message.receipt, Receipt::Sent);
 }
 
 /// R286, R287: exactly one delivery and one display notification of all of a user's devices.
@@ -420,7 +427,12 @@ pub(super) fn the_first_claim_wins(store: &impl Store) {
     let claim = |with: &str, message_id: &str, kind| {
         let writes = vec![
             Write::Claim { user: bob, with: address(with), message_id: id(message_id), kind },
-            Write::Receipt { user: alice, message_id: id(message_id), receipt: Receipt::Delivered },
+            Write::Receipt {
+                user: alice,
+                with: vec![address("sip:bob@tandem.test")],
+                message_id: id(message_id),
+                receipt: Receipt::Delivered,
+            },
             Write::Queue(Pending { kind: PendingKind::Notification, ..pending(alice, message_id, 99) }),
         ];
         unit(store, writes).unwrap()
@@ -450,7 +462,8 @@ pub(super) fn changes_are_complete_and_in_order(store: &impl Store) {
     }
     let all = store.changes(alice, 0, 100).unwrap();
     assert_eq!((all.objects.len(), all.more, all.reset, all.cursor), (10, false, false, 10));
-    one(store, Write::Receipt { user: alice, message_id: id("o1"), receipt: Receipt::Delivered }).unwrap();
+    let with = vec![address("sip:bob@tandem.test")];
+    one(store, Write::Receipt { user: alice, with, message_id: id("o1"), receipt: Receipt::Delivered }).unwrap();
     let next = store.changes(alice, all.cursor, 100).unwrap();
     assert_eq!(ids(&next.objects), ["o1"]);
     assert_eq!((next.objects[0].seq, next.objects[0].change, next.cursor), (3, 11, 11));
@@ -622,7 +635,7 @@ pub(super) fn changes_by_random_steps_lead_to_the_same_box(store: &impl Store) {
                 Unit::from(match entropy.below(6) {
                     0 | 1 => Write::Store(message(alice, Direction::In, peer, &name)),
                     2 => Write::Store(message(alice, Direction::Out, peer, &name)),
-                    3 => Write::Receipt { user: alice, message_id: id(&name), receipt: Receipt::Delivered },
+                    3 => Write::Receipt { user: alice, with: vec![address(peer)], message_id: id(&name), receipt: Receipt::Delivered },
                     4 => Write::Claim { user: alice, with: address(peer), message_id: id(&name), kind: Disposition::Display },
                     _ => Write::Seen { user: alice, with: address(peer), up_to: entropy.below(40) },
                 })

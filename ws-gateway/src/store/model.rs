@@ -276,8 +276,9 @@ pub enum Write {
     /// Puts a message into a box. A guard: when the same peer's message with the same identifier is there already, the answer is
     /// [`Outcome::Duplicate`] and the rest of the unit is skipped.
     Store(StoredMessage),
-    /// Merges a report into what the user sent.
-    Receipt { user: UserId, message_id: MessageId, receipt: Receipt },
+    /// Merges a report into what the user sent to somebody, whichever of their addresses it went to. A guard: for a message that
+    /// never was, the answer is [`Outcome::Missing`], and the rest of the unit is skipped.
+    Receipt { user: UserId, with: Vec<Address>, message_id: MessageId, receipt: Receipt },
     /// Takes the right to notify the sender `with` of a message that the user received. A guard: whoever comes later gets
     /// [`Outcome::Already`], and for a message that never was [`Outcome::Missing`], and the rest of the unit is skipped.
     Claim { user: UserId, with: Address, message_id: MessageId, kind: Disposition },

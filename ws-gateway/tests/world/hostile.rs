@@ -182,6 +182,40 @@ fn reports_are_not_believed_from_anybody() {
     assert_eq!(w.see(a).reported().len(), 1);
 }
 
+/// R317: a report is about the message that its sender got, and not about another of the same identifier to somebody else.
+#[test]
+fn a_report_touches_nobody_elses_message() {
+    let mut w = World::new(&["alpha.test", "beta.test"]);
+    let alice = w.user("sip:alice@alpha.test", &[]);
+    let bob = w.user("sip:bob@alpha.test", &["tel:+15550101"]);
+    let (mallory, eve) = (w.user("sip:mallory@alpha.test", &[]), w.user("sip:eve@beta.test", &[]));
+    let (a, m, e) = (w.device("a", &alice), w.device("m", &mallory), w.device("e", &eve));
+    w.online(&[a, m, e]);
+    let tel = address("tel:+15550101");
+    w.act(a, |phone, now| {
+        let envelope = phone.compose(now, &bob, "one text for all");
+        for to in [&bob, &mallory, &eve, &tel] {
+            phone.post(now, &Envelope { to: to.clone(), ..envelope.clone() });
+        }
+    });
+    w.settle();
+    for liar in [m, e] {
+        w.act(liar, |phone, now| phone.read(now));
+        w.settle();
+    }
+    for (to, receipt) in [(&mallory, Receipt::Displayed), (&eve, Receipt::Displayed), (&bob, Receipt::Sent), (&tel, Receipt::Sent)] {
+        assert_eq!(w.history(&alice, to)[0].receipt, receipt, "{to}");
+    }
+    // Bob himself is believed, whichever of his addresses was written to.
+    let b = w.device("b", &bob);
+    w.online(&[b]);
+    w.act(b, |phone, now| phone.read(now));
+    w.settle();
+    for to in [&bob, &tel] {
+        assert_eq!(w.history(&alice, to)[0].receipt, Receipt::Displayed, "{to}");
+    }
+}
+
 /// A peer speaks for its own users, not for ours, and may not pass through us to a third.
 #[test]
 fn a_peer_speaks_for_its_own_users() {

@@ -71,7 +71,7 @@ impl<'c> Batch<'c> {
         for write in &unit.0 {
             let outcome = self.write(write)?;
             outcomes.push(outcome);
-            let guard = matches!(write, Write::Store(_) | Write::Claim { .. });
+            let guard = matches!(write, Write::Store(_) | Write::Claim { .. } | Write::Receipt { .. });
             if guard && matches!(outcome, Outcome::Duplicate { .. } | Outcome::Already | Outcome::Missing) {
                 outcomes.resize(unit.0.len(), Outcome::Skipped);
                 break;
@@ -84,7 +84,7 @@ impl<'c> Batch<'c> {
     fn write(&mut self, write: &Write) -> Result<Outcome, Fault> {
         match write {
             Write::Store(message) => self.store(message),
-            Write::Receipt { user, message_id, receipt } => self.receipt(*user, message_id, *receipt),
+            Write::Receipt { user, with, message_id, receipt } => self.receipt(*user, with, message_id, *receipt),
             Write::Claim { user, with, message_id, kind } => self.claim(*user, with, message_id, *kind),
             Write::Queue(pending) => self.queue(pending),
             Write::Unqueue { user, id } => self.run("DELETE FROM pending WHERE id = ?1 AND user = ?2", params![id.0, user.0]),
@@ -242,9 +242,9 @@ impl<'c> Batch<'c> {
         Ok(id)
     }
 
-    fn receipt(&mut self, user: UserId, message_id: &MessageId, receipt: Receipt) -> Result<Outcome, Fault> {
+    fn receipt(&mut self, user: UserId, with: &[Address], message_id: &MessageId, receipt: Receipt) -> Result<Outcome, Fault> {
         let mut outcome = Outcome::Missing;
-        for entry in self.entries(user, Direction::Out, message_id)? {
+        for entry in self.entries(user, Direction::Out, message_id)?.into_iter().filter(|entry| with.contains(&entry.with)) {
             let merged = entry.receipt.merge(receipt);
             if merged == entry.receipt {
                 outcome = if outcome == Outcome::Missing { Outcome::Unchanged } else { outcome };

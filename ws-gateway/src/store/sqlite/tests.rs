@@ -84,7 +84,8 @@ fn every_older_version_is_brought_up_to_date() {
         let account = store.account(&address("sip:alice@tandem.test")).unwrap().unwrap();
         let page = store.messages(account.user, &address("sip:bob@tandem.test"), None, 9).unwrap();
         assert_eq!(page.objects[0].text.as_deref(), Some("hello from the past"));
-        let report = Write::Receipt { user: account.user, message_id: id("m1"), receipt: Receipt::Displayed };
+        let with = vec![address("sip:bob@tandem.test")];
+        let report = Write::Receipt { user: account.user, with, message_id: id("m1"), receipt: Receipt::Displayed };
         assert_eq!(one(&store, report), Ok(Outcome::Changed));
     }
 }
