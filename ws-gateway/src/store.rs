@@ -7,6 +7,7 @@
 
 #[cfg(test)]
 mod contract;
+mod document;
 mod model;
 pub mod sqlite;
 mod writer;
@@ -16,6 +17,7 @@ use wasm_core::cpm::address::Address;
 use wasm_core::cpm::history::{Changes, Folders, Page};
 use wasm_core::cpm::ids::MessageId;
 
+pub use document::{Document, DocumentKind, Expect};
 pub use model::{
     Account, Applied, BindingKey, Direction, Disposition, Entry, NewAccount, Outcome, Pending, PendingId, PendingKind, Queued, Secret,
     StoreError, StoredBinding, StoredMessage, StoredSession, TokenHash, Unit, UserId, Write,
@@ -77,4 +79,13 @@ pub trait Store: Send + Sync + 'static {
 
     /// All HTTP sessions of a user.
     fn sessions(&self, user: UserId) -> Result<Vec<StoredSession>, StoreError>;
+
+    /// A user's document of a kind, by its name.
+    fn document(&self, user: UserId, kind: DocumentKind, name: &str) -> Result<Option<Document>, StoreError>;
+
+    /// A user's documents of a kind, by name.
+    fn documents(&self, user: UserId, kind: DocumentKind) -> Result<Vec<Document>, StoreError>;
+
+    /// The documents of a kind of all users: what the server starts from.
+    fn all_documents(&self, kind: DocumentKind) -> Result<Vec<Document>, StoreError>;
 }

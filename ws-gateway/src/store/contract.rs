@@ -37,6 +37,8 @@ macro_rules! contract {
             bindings_are_replaced_and_dropped
             sessions_are_opened_and_closed
             secrets_are_made_once
+            documents_are_kept_by_name
+            a_document_is_changed_by_those_who_know_it
             changes_by_random_steps_lead_to_the_same_box
          }
     };
@@ -73,6 +75,9 @@ macro_rules! forward_reads {
             all_bindings() -> Vec<$crate::store::StoredBinding>;
             session(token: &$crate::store::TokenHash) -> Option<$crate::store::StoredSession>;
             sessions(user: $crate::store::UserId) -> Vec<$crate::store::StoredSession>;
+            document(user: $crate::store::UserId, kind: $crate::store::DocumentKind, name: &str) -> Option<$crate::store::Document>;
+            documents(user: $crate::store::UserId, kind: $crate::store::DocumentKind) -> Vec<$crate::store::Document>;
+            all_documents(kind: $crate::store::DocumentKind) -> Vec<$crate::store::Document>;
         }
     };
     ($inner:ident; $($name:ident($($arg:ident: $type:ty),*) -> $result:ty;)*) => {
@@ -618,6 +623,63 @@ pub(super) fn secrets_are_made_once(store: &impl Store) {
     assert_eq!(store.secret("nonce", [1; 32]).unwrap(), [1; 32]);
     assert_eq!(store.secret("nonce", [2; 32]).unwrap(), [1; 32]);
     assert_eq!(store.secret("other", [3; 32]).unwrap(), [3; 32]);
+}
+
+fn put(user: UserId, kind: DocumentKind, name: &str, body: &'static str, expect: Expect) -> Write {
+    Write::PutDocument { user, kind, name: Text::from(name), body: Bytes::from(body), expect }
+}
+
+/// R232: what is kept by name comes back, for its user and its kind, and goes with the account.
+pub(super) fn documents_are_kept_by_name(store: &impl Store) {
+    use DocumentKind::{Device, Draft};
+    let (alice, bob) = pair(store);
+    let before = store.cursor(alice).unwrap();
+    let applied = unit(store, vec![put(alice, Device, "b", "1", Expect::Any), put(alice, Device, "a", "2", Expect::Any)]).unwrap();
+    let [Outcome::Kept { version: first }, Outcome::Kept { version }] = applied.outcomes[..] else { panic!("{applied:?}") };
+    assert!(before < first && first < version, "in the order of the changes");
+    assert_eq!(applied.cursors, [(alice, version)]);
+    assert_eq!(store.cursor(alice).unwrap(), version);
+    assert!(store.changes(alice, before, 9).unwrap().objects.is_empty(), "a document is no message");
+    one(store, put(alice, Draft, "a", "3", Expect::Any)).unwrap();
+    one(store, put(bob, Device, "a", "4", Expect::Any)).unwrap();
+    let found = store.document(alice, Device, "a").unwrap().unwrap();
+    assert_eq!(found, Document { user: alice, kind: Device, name: Text::from("a"), body: Bytes::from("2"), version });
+    assert_eq!(store.document(alice, Device, "c").unwrap(), None);
+    let names = |documents: Vec<Document>| documents.into_iter().map(|found| (found.user, found.name.to_string())).collect::<Vec<_>>();
+    assert_eq!(names(store.documents(alice, Device).unwrap()), [(alice, "a".into()), (alice, "b".into())]);
+    assert_eq!(names(store.all_documents(Device).unwrap()), [(alice, "a".into()), (alice, "b".into()), (bob, "a".into())]);
+    one(store, Write::RemoveAccount { user: alice }).unwrap();
+    assert_eq!(names(store.all_documents(Device).unwrap()), [(bob, "a".into())]);
+    assert_eq!(one(store, put(alice, Device, "a", "5", Expect::Any)), Err(StoreError::NoSuchUser(alice)));
+}
+
+/// R232: whoever expects another version than there is changes nothing, nor does the rest of the unit.
+pub(super) fn a_document_is_changed_by_those_who_know_it(store: &impl Store) {
+    const KIND: DocumentKind = DocumentKind::Preferences;
+    let (alice, _) = pair(store);
+    let change = |writes| unit(store, writes).unwrap().outcomes;
+    let fetch = || store.document(alice, KIND, "n").unwrap();
+    let dropped = |expect| Write::DropDocument { user: alice, kind: KIND, name: Text::from("n"), expect };
+    let other = || Write::Queue(pending(alice, "m1", 99));
+    assert_eq!(change(vec![put(alice, KIND, "n", "1", Expect::Version(1)), other()]), [Outcome::Conflict, Outcome::Skipped]);
+    assert_eq!((fetch(), store.pending(alice, None, 9).unwrap()), (None, vec![]));
+    assert_eq!(change(vec![dropped(Expect::Any)]), [Outcome::Missing]);
+    let [Outcome::Kept { version }] = change(vec![put(alice, KIND, "n", "1", Expect::Absent)])[..] else { panic!() };
+    for (refused, cursor) in [
+        (put(alice, KIND, "n", "2", Expect::Absent), store.cursor(alice).unwrap()),
+        (put(alice, KIND, "n", "2", Expect::Version(version + 1)), store.cursor(alice).unwrap()),
+        (dropped(Expect::Version(version + 1)), store.cursor(alice).unwrap()),
+        (dropped(Expect::Absent), store.cursor(alice).unwrap()),
+    ] {
+        assert_eq!(change(vec![refused, other()]), [Outcome::Conflict, Outcome::Skipped]);
+        assert_eq!((&*fetch().unwrap().body, store.cursor(alice).unwrap()), (&b"1"[..], cursor));
+    }
+    let [Outcome::Kept { version: next }] = change(vec![put(alice, KIND, "n", "2", Expect::Version(version))])[..] else { panic!() };
+    assert!(next > version && fetch().unwrap().version == next);
+    assert_eq!(change(vec![dropped(Expect::Version(next))]), [Outcome::Done]);
+    assert_eq!(fetch(), None);
+    let [Outcome::Kept { version: again }] = change(vec![put(alice, KIND, "n", "3", Expect::Absent)])[..] else { panic!() };
+    assert!(again > next + 1, "no version comes twice");
 }
 
 /// R326: whoever follows the changes has the box that is read at once, whatever happened and however it was grouped into transactions.

@@ -12,6 +12,8 @@ use wasm_core::cpm::receipt::Receipt;
 use wasm_core::sip::digest::Ha1;
 use wasm_core::{Text, Time};
 
+use super::{DocumentKind, Expect};
+
 /// One user, whatever their addresses; never used again after the account is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UserId(pub i64);
@@ -296,6 +298,11 @@ pub enum Write {
     OpenSession(StoredSession),
     /// Ends a session.
     CloseSession { token: TokenHash },
+    /// Keeps a document, in place of the one with its name: [`Outcome::Kept`]. A guard: where something else was expected, the answer is
+    /// [`Outcome::Conflict`] and the rest of the unit is skipped.
+    PutDocument { user: UserId, kind: DocumentKind, name: Text, body: Bytes, expect: Expect },
+    /// Drops a document, or is [`Outcome::Missing`]. A guard like [`Write::PutDocument`].
+    DropDocument { user: UserId, kind: DocumentKind, name: Text, expect: Expect },
     /// Forgets sessions and bindings that ended before `now`.
     Sweep { now: Time },
     /// Creates an account; [`StoreError::AddressTaken`] when one of the addresses has an owner.
@@ -335,6 +342,10 @@ pub enum Outcome {
     Missing,
     /// The request waits.
     Queued(PendingId),
+    /// The document is kept, in this version.
+    Kept { version: u64 },
+    /// The document is not as it was expected to be.
+    Conflict,
     /// The account exists now.
     Created(UserId),
     /// It is so.
@@ -356,7 +367,7 @@ impl Applied {
     /// Whether every write happened: no guard stopped the unit.
     pub fn whole(&self) -> bool {
         !self.outcomes.contains(&Outcome::Skipped)
-            && !self.outcomes.iter().any(|outcome| matches!(outcome, Outcome::Duplicate { .. } | Outcome::Already))
+            && !self.outcomes.iter().any(|outcome| matches!(outcome, Outcome::Duplicate { .. } | Outcome::Already | Outcome::Conflict))
     }
 }
 

@@ -7,6 +7,7 @@
 mod batch;
 mod cache;
 mod columns;
+mod documents;
 mod pool;
 mod read;
 mod schema;
@@ -28,7 +29,8 @@ use wasm_core::cpm::history::{Changes, Folders, Page};
 use wasm_core::cpm::ids::MessageId;
 
 use super::{
-    Account, Applied, Direction, Entry, PendingId, Queued, Store, StoreError, StoredBinding, StoredSession, TokenHash, Unit, UserId,
+    Account, Applied, Direction, Document, DocumentKind, Entry, PendingId, Queued, Store, StoreError, StoredBinding, StoredSession,
+    TokenHash, Unit, UserId,
 };
 use batch::{Batch, Fault};
 use cache::Cache;
@@ -317,5 +319,17 @@ impl Store for Sqlite {
 
     fn sessions(&self, user: UserId) -> Result<Vec<StoredSession>, StoreError> {
         self.read(|connection| read::sessions(connection, user))
+    }
+
+    fn document(&self, user: UserId, kind: DocumentKind, name: &str) -> Result<Option<Document>, StoreError> {
+        self.read(|connection| documents::document(connection, user, kind, name))
+    }
+
+    fn documents(&self, user: UserId, kind: DocumentKind) -> Result<Vec<Document>, StoreError> {
+        self.read(|connection| documents::documents(connection, user, kind))
+    }
+
+    fn all_documents(&self, kind: DocumentKind) -> Result<Vec<Document>, StoreError> {
+        self.read(|connection| documents::all_documents(connection, kind))
     }
 }

@@ -71,8 +71,7 @@ impl<'c> Batch<'c> {
         for write in &unit.0 {
             let outcome = self.write(write)?;
             outcomes.push(outcome);
-            let guard = matches!(write, Write::Store(_) | Write::Claim { .. } | Write::Receipt { .. });
-            if guard && matches!(outcome, Outcome::Duplicate { .. } | Outcome::Already | Outcome::Missing) {
+            if stops(write, outcome) {
                 outcomes.resize(unit.0.len(), Outcome::Skipped);
                 break;
             }
@@ -93,6 +92,8 @@ impl<'c> Batch<'c> {
             Write::Unbind { user, key } => self.run("DELETE FROM binding WHERE user = ?1 AND key = ?2", params![user.0, &*key.0]),
             Write::OpenSession(session) => self.open_session(session),
             Write::CloseSession { token } => self.run("DELETE FROM session WHERE token = ?1", [token.0]),
+            Write::PutDocument { user, kind, name, body, expect } => self.put_document(*user, *kind, name, body, *expect),
+            Write::DropDocument { user, kind, name, expect } => self.drop_document(*user, *kind, name, *expect),
             Write::Sweep { now } => {
                 self.run("DELETE FROM session WHERE expires_at <= ?1", [time(*now)])?;
                 self.run("DELETE FROM binding WHERE expires_at <= ?1", [time(*now)])
@@ -103,13 +104,17 @@ impl<'c> Batch<'c> {
         }
     }
 
-    fn run(&self, sql: &str, params: impl rusqlite::Params) -> Result<Outcome, Fault> {
+    pub(super) fn connection(&self) -> &'c Connection {
+        self.connection
+    }
+
+    pub(super) fn run(&self, sql: &str, params: impl rusqlite::Params) -> Result<Outcome, Fault> {
         self.connection.prepare_cached(sql)?.execute(params)?;
         Ok(Outcome::Done)
     }
 
     /// The box's counter.
-    fn cursor(&mut self, user: UserId) -> Result<&mut u64, Fault> {
+    pub(super) fn cursor(&mut self, user: UserId) -> Result<&mut u64, Fault> {
         match self.cache.boxes.entry(user) {
             Slot::Occupied(slot) => Ok(slot.into_mut()),
             Slot::Vacant(slot) => {
@@ -125,7 +130,7 @@ impl<'c> Batch<'c> {
     }
 
     /// Takes the next number of a box.
-    fn advance(&mut self, user: UserId) -> Result<u64, Fault> {
+    pub(super) fn advance(&mut self, user: UserId) -> Result<u64, Fault> {
         if !self.touched.contains(&user) {
             self.touched.push(user);
         }
@@ -439,6 +444,17 @@ impl<'c> Batch<'c> {
             self.cache.put_folder(user, &with, Folder { kept: true, dirty: false, ..folder });
         }
         Ok(())
+    }
+}
+
+/// Whether a guard has stopped its unit.
+fn stops(write: &Write, outcome: Outcome) -> bool {
+    match write {
+        Write::Store(_) | Write::Claim { .. } | Write::Receipt { .. } => {
+            matches!(outcome, Outcome::Duplicate { .. } | Outcome::Already | Outcome::Missing)
+        }
+        Write::PutDocument { .. } | Write::DropDocument { .. } => outcome == Outcome::Conflict,
+        _ => false,
     }
 }
 

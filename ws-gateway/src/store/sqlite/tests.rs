@@ -50,7 +50,8 @@ impl std::ops::Deref for OnDisk {
 }
 
 /// What a database of each version may hold: one user with one message. A migration cannot be added without its fixture.
-const FIXTURES: [&str; MIGRATIONS.len()] = [include_str!("0001_fixture.sql")];
+const FIXTURES: [&str; MIGRATIONS.len()] =
+    [include_str!("0001_fixture.sql"), concat!(include_str!("0001_fixture.sql"), include_str!("0002_fixture.sql"))];
 
 fn schema(path: &Path) -> Vec<(String, Option<String>)> {
     let connection = Connection::open(path).unwrap();
@@ -87,6 +88,9 @@ fn every_older_version_is_brought_up_to_date() {
         let with = vec![address("sip:bob@tandem.test")];
         let report = Write::Receipt { user: account.user, with, message_id: id("m1"), receipt: Receipt::Displayed };
         assert_eq!(one(&store, report), Ok(Outcome::Changed));
+        if version >= 2 {
+            assert_eq!(&*store.document(account.user, DocumentKind::Preferences, "index").unwrap().unwrap().body, b"<preferences/>");
+        }
     }
 }
 
