@@ -54,7 +54,12 @@ fn main() {
     both("MESSAGE over UDP, typing notice", "us CPU", &|server| vec![messages(server, transactions, Body::Typing).cpu_us], &[""]);
     both("MESSAGE over UDP at half load", "us", &|server| latency(server, transactions / 4), &[", p50", ", p99"]);
     both("idle registered WebSocket", "KB", &|server| vec![websocket::memory_per_socket(server, sockets)], &[""]);
-    both("MESSAGE over WebSocket, kept", "us CPU", &|server| vec![websocket::messages(server, transactions / 2).cpu_us], &[""]);
+    both("REGISTER over WebSocket", "us CPU", &|server| vec![websocket::registers(server, transactions).cpu_us], &[""]);
+    let over_websocket =
+        |users: usize, body: Body| move |server: &Server| vec![websocket::messages(server, transactions / 2, users, body).cpu_us];
+    both("MESSAGE over WebSocket, kept", "us CPU", &over_websocket(64, Body::Text), &[""]);
+    both("MESSAGE over WebSocket, typing notice", "us CPU", &over_websocket(64, Body::Typing), &[""]);
+    both("MESSAGE over WebSocket, kept, all in one conversation", "us CPU", &over_websocket(2, Body::Text), &[""]);
     report(&rows);
 }
 
@@ -86,10 +91,26 @@ fn latency(server: &Server, count: usize) -> Vec<f64> {
 }
 
 fn measure(server: &Server, count: usize, work: impl FnOnce()) -> Measured {
-    let (cpu, begin) = (server.cpu(), Instant::now());
+    let begun = Begun::at(server);
     work();
-    let (cpu, took) = (server.cpu() - cpu, begin.elapsed());
-    Measured { cpu_us: cpu.as_nanos() as f64 / 1000.0 / count as f64, per_second: count as f64 / took.as_secs_f64() }
+    begun.measured(server, count)
+}
+
+/// Where a load began.
+struct Begun {
+    cpu: Duration,
+    at: Instant,
+}
+
+impl Begun {
+    fn at(server: &Server) -> Begun {
+        Begun { cpu: server.cpu(), at: Instant::now() }
+    }
+
+    fn measured(self, server: &Server, count: usize) -> Measured {
+        let (cpu, took) = (server.cpu() - self.cpu, self.at.elapsed());
+        Measured { cpu_us: cpu.as_nanos() as f64 / 1000.0 / count as f64, per_second: count as f64 / took.as_secs_f64() }
+    }
 }
 
 /// Writes the rows for `cargo xtask bench`, and prints them for whoever runs this bench alone.
@@ -98,7 +119,7 @@ fn report(rows: &[Row]) {
         .iter()
         .map(|row| {
             let (value, other) = (format!("{:.1} {}", row.tandem, row.unit), row.kamailio.map(|value| format!("{value:.1} {}", row.unit)));
-            println!("{:44} {value:>14}   Kamailio {}", row.name, other.as_deref().unwrap_or("-"));
+            println!("{:54} {value:>14}   Kamailio {}", row.name, other.as_deref().unwrap_or("-"));
             serde_json::json!({ "name": row.name, "value": value, "other": other, "ratio": row.kamailio.map(|other| row.tandem / other) })
         })
         .collect();
