@@ -39,6 +39,8 @@ pub(crate) struct Binding {
     pub(crate) cseq: u32,
     pub(crate) since: Time,
     pub(crate) expires_at: Time,
+    /// When it ends in the store, where it is kept: never before `expires_at`, so that a restart costs no device its binding.
+    pub(crate) kept_until: Time,
     /// Whether the client understands GRUUs [RFC5627].
     pub(crate) gruu: bool,
     /// Whether the device said that it takes part in CPM (or SIMPLE IM), and so makes its own notifications.
@@ -51,6 +53,20 @@ impl Binding {
     /// Whole seconds left.
     pub(crate) fn seconds_left(&self, now: Time) -> u64 {
         self.expires_at.since(now).as_secs()
+    }
+
+    /// Whether what the store has of this binding serves for `new`, which replaces it: only the time has moved on, and not too far.
+    /// Call-ID and CSeq order the REGISTERs of one client; after a restart the older of them lets everything in that is newer.
+    pub(crate) fn serves_for(&self, new: &Binding) -> bool {
+        (new.expires_at..=new.kept_until).contains(&self.kept_until)
+            && self.hop == new.hop
+            && self.uri == new.uri
+            && self.params == new.params
+            && self.display == new.display
+            && self.aor == new.aor
+            && self.path == new.path
+            && self.call_id == new.call_id
+            && self.gruu == new.gruu
     }
 
     /// Whether a registration with these marks replaces this one.

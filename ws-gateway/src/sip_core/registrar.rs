@@ -13,6 +13,11 @@ use crate::node::{Hop, NodeConfig};
 use crate::store::{Account, BindingKey, StoredBinding, Write};
 use wasm_core::cpm::address::Address;
 
+/// The store keeps a binding for longer than it lives, by this part of its lifetime: a client that refreshes often, to keep a hole in a
+/// firewall open, is written down only now and then. What it costs: after a restart, a device that went away unsaid is tried so much
+/// longer.
+const SLACK: u32 = 8;
+
 /// Who registers, and over what.
 pub(crate) struct Registrant<'a> {
     pub(crate) account: &'a Account,
@@ -41,7 +46,7 @@ pub(crate) fn register(
 ) -> Result<Registered, Refusal> {
     let wish = Wish::read(request)?;
     let user = registrant.account.user;
-    let mut changes = Vec::new();
+    let (mut changes, mut writes) = (Vec::new(), Vec::new());
     match wish.contacts {
         Contacts::None => {}
         Contacts::All => {
@@ -50,6 +55,7 @@ pub(crate) fn register(
                 return Err(Refusal::because(Status::SERVER_INTERNAL_ERROR, "Out of Order"));
             }
             changes = location.unbind(user, Cause::Unregistered, |_| true);
+            writes.extend(changes.iter().filter_map(durable));
         }
         Contacts::Some(contacts) => {
             let mut planned = Vec::with_capacity(contacts.len());
@@ -60,17 +66,23 @@ pub(crate) fn register(
             if location.of(user).len() + new > config.limits.bindings_per_user {
                 return Err(Refusal::because(Status::FORBIDDEN, "Too Many Devices"));
             }
-            for (binding, ends) in planned {
-                if ends {
-                    let old = location.replaced_by(&binding).map(|old| old.id);
-                    changes.extend(location.unbind(user, Cause::Unregistered, |candidate| Some(candidate.id) == old));
+            for (mut binding, ends) in planned {
+                let old = location.replaced_by(&binding);
+                let kept = old.filter(|old| !ends && old.serves_for(&binding)).map(|old| old.kept_until);
+                let done = if ends {
+                    let old = old.map(|old| old.id);
+                    location.unbind(user, Cause::Unregistered, |candidate| Some(candidate.id) == old)
                 } else {
-                    changes.push(location.bind(binding));
+                    binding.kept_until = kept.unwrap_or(binding.kept_until);
+                    vec![location.bind(binding)]
+                };
+                if kept.is_none() {
+                    writes.extend(done.iter().filter_map(durable));
                 }
+                changes.extend(done);
             }
         }
     }
-    let writes = changes.iter().filter_map(durable).collect();
     let response = accept(now, request, registrant, location.of(user), gruus, entropy, config);
     Ok(Registered { changes, writes, response })
 }
@@ -162,6 +174,7 @@ fn plan(
         hop => hop.clone(),
     };
     let cpm = contact.params.has("+g.3gpp.icsi-ref") || contact.params.has("+g.oma.sip-im") || contact.params.has("+g.tandem.device-name");
+    let lifetime = std::time::Duration::from_secs(u64::from(asked.min(policy.max_expires)));
     let binding = Binding {
         id: BindingId(0),
         user: registrant.account.user,
@@ -176,7 +189,8 @@ fn plan(
         call_id: common.call_id.clone(),
         cseq: common.cseq,
         since: now,
-        expires_at: now + std::time::Duration::from_secs(u64::from(asked.min(policy.max_expires))),
+        expires_at: now + lifetime,
+        kept_until: now + lifetime + lifetime / SLACK,
         gruu: common.gruu,
         cpm,
         plain: false,
@@ -266,7 +280,7 @@ pub(crate) fn durable(change: &Change) -> Option<Write> {
                 hop: Text::from(source.to_string()),
                 user_agent: Text::default(),
                 registered_at: binding.since,
-                expires_at: binding.expires_at,
+                expires_at: binding.kept_until,
             }))
         }
         Cause::Expired | Cause::Unregistered | Cause::Deactivated => Some(Write::Unbind { user: binding.user, key }),
@@ -297,6 +311,7 @@ pub(crate) fn restore(stored: StoredBinding) -> Option<Binding> {
         cseq: stored.cseq,
         since: stored.registered_at,
         expires_at: stored.expires_at,
+        kept_until: stored.expires_at,
         gruu,
         cpm,
         plain: false,

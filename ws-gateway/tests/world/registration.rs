@@ -169,6 +169,45 @@ fn a_phone_stays_registered_over_a_restart() {
     assert_eq!(w.see(a).outcomes(&Method::Message), [200]);
 }
 
+/// R011: a phone that refreshes often is written down now and then, and yet a restart at any moment costs it nothing.
+#[test]
+fn a_phone_that_refreshes_often_stays_registered_over_a_restart() {
+    let mut w = World::new(&["tandem.test"]);
+    let bob = w.user("sip:bob@tandem.test", &[]);
+    let b = w.phone("b", &bob);
+    let refresh = |w: &mut World, expires: u32| {
+        w.act(b, |phone, now| phone.register(now, expires));
+        w.settle();
+        w.kept(&bob).len()
+    };
+    let mut written = std::collections::BTreeSet::new();
+    for _ in 0..40 {
+        assert_eq!(refresh(&mut w, 3600), 1);
+        let kept = w.kept(&bob)[0].expires_at;
+        let promised = w.now + Duration::from_secs(3600);
+        assert!((promised..=promised + Duration::from_secs(450)).contains(&kept), "never behind what the phone was told, nor far ahead");
+        written.insert(kept);
+        w.advance(Duration::from_secs(60));
+    }
+    assert_eq!(written.len(), 5, "forty refreshes in forty minutes");
+    // Killed between two writes, an hour after the last refresh but one minute: the phone is still there, and then it is not.
+    let last = w.now - Duration::from_secs(60);
+    w.restart(0);
+    w.advance((last + Duration::from_secs(3599)).since(w.now));
+    assert_eq!(w.bindings(0), 1);
+    w.advance(Duration::from_secs(451));
+    assert_eq!((w.bindings(0), w.kept(&bob).len()), (0, 0));
+    // Whatever else changes is written at once: a shorter time, other capabilities, another address.
+    refresh(&mut w, 3600);
+    refresh(&mut w, 600);
+    assert!(w.kept(&bob)[0].expires_at <= w.now + Duration::from_secs(675));
+    w.change(b, |phone| phone.manner = crate::phone::Manner::Plain);
+    refresh(&mut w, 600);
+    assert!(!w.kept(&bob)[0].contact.contains("icsi-ref"));
+    // And its end.
+    assert_eq!(refresh(&mut w, 0), 0);
+}
+
 /// R008: whom the session's cookie signs in need not prove itself again.
 #[test]
 fn a_session_is_not_challenged() {

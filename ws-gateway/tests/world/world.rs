@@ -14,7 +14,7 @@ use wasm_core::sip::digest::Ha1;
 use wasm_core::wire::sip::Method;
 use wasm_core::{Entropy, Text, Time};
 use ws_gateway::node::{Directory, FlowId, Input, Node, NodeConfig, Peer, Transport};
-use ws_gateway::store::{Account, NewAccount, Secret, Sqlite, Store, UserId, Write};
+use ws_gateway::store::{Account, NewAccount, Secret, Sqlite, Store, StoredBinding, UserId, Write};
 
 use crate::browser::Browser;
 use crate::ladder::{self, Arrow, Flow};
@@ -441,6 +441,12 @@ impl World {
         let site = self.site_of(address);
         let user = site.accounts.account(address).unwrap().user;
         site.store.pending(user, None, 1000).unwrap().len()
+    }
+
+    /// The bindings that the store keeps of a user.
+    pub fn kept(&self, address: &Address) -> Vec<StoredBinding> {
+        let site = self.site_of(address);
+        site.store.bindings(site.accounts.account(address).unwrap().user).unwrap()
     }
 
     pub fn user_id(&self, address: &Address) -> UserId {
