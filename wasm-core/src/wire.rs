@@ -5,6 +5,7 @@ pub mod imdn;
 pub mod iscomposing;
 pub mod json;
 pub mod mime;
+pub mod msrp;
 pub mod sdp;
 pub mod sip;
 pub mod text;
