@@ -28,6 +28,7 @@
 //! | a device, for good (4xx, 6xx) | that lane goes on; other devices may still take it |
 //! | a device that refuses CPIM (415) | plain text, now and from now on; the service reports the delivery for it |
 //! | everything, until the message expires | the queue entry goes; a failure notification, where it was asked for |
+//! | a peer, for whom the service itself has a notification | it waits in the queue, in the lane to that peer |
 
 mod deferred;
 mod lanes;
@@ -118,12 +119,10 @@ enum Awaited {
 /// A request of the service's that is under way.
 #[derive(Debug)]
 enum Flight {
-    /// To a device.
+    /// To a device, or to a peer out of the queue.
     Device { user: UserId, binding: BindingId, parcel: Arc<Parcel>, plain: bool },
     /// To a peer, for a letter.
     Peer(LetterId),
-    /// To a peer, for nobody who waits.
-    Report,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -166,13 +165,14 @@ pub(crate) struct Participating {
 
 impl Participating {
     pub(crate) fn new(config: Arc<NodeConfig>, entropy: Entropy) -> Self {
+        let peers = Mailbox::of_peers(config.peers.len(), config.limits.lane);
         Participating {
             config,
             entropy,
             letters: HashMap::new(),
             under_way: HashMap::new(),
             tickets: HashMap::new(),
-            mailboxes: HashMap::new(),
+            mailboxes: HashMap::from([(UserId::PEERS, peers)]),
             flights: HashMap::new(),
             waiting: None,
             recent: Recent::new(REMEMBERED),
@@ -202,6 +202,7 @@ impl Participating {
     pub(crate) fn restored(&mut self, now: Time, waiting: Option<Vec<UserId>>) {
         self.waiting = waiting.map(|users| users.into_iter().collect());
         self.alarms.push(Reverse((now, Alarm::Scan)));
+        self.alarms.push(Reverse((now, Alarm::Lanes(UserId::PEERS))));
     }
 
     pub(crate) fn next_timeout(&self) -> Option<Time> {

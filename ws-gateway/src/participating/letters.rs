@@ -177,7 +177,13 @@ impl Participating {
         }
         match terminating::verdict(applied, matches!(letter.post.sender, Party::Peer { .. })) {
             terminating::Verdict::New(pending) => {
-                let (Some(user), post) = (letter.post.recipient.user(), &letter.post) else { return };
+                let post = &letter.post;
+                let Some(user) = post.recipient.user() else {
+                    let parcel = terminating::parcel(post, pending, None);
+                    self.answer(hand, id, Status::ACCEPTED);
+                    self.deliver(hand, UserId::PEERS, parcel);
+                    return;
+                };
                 if !post.envelope.content.is_automatic() {
                     for key in copies(post) {
                         self.recent.insert(key, Known { wants: post.envelope.wants, answer: None });

@@ -1,4 +1,6 @@
 //! One user's devices as the service sees them: a lane to each, and what is settled.
+//!
+//! The peers are the devices of [`UserId::PEERS`]: what the service itself has to tell them waits and is tried again in the same way.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -31,6 +33,12 @@ pub(super) struct Mailbox {
 }
 
 impl Mailbox {
+    /// The lanes to the peers, which begin with what the last run left.
+    pub(super) fn of_peers(peers: usize, limit: usize) -> Self {
+        let lanes = (0..peers).map(|peer| Lane::new(lane_to(peer), limit, true)).collect();
+        Mailbox { lanes, ..Mailbox::default() }
+    }
+
     /// The end of a queue entry is durable.
     pub(super) fn acknowledged(&mut self, pending: PendingId) {
         if self.reading == 0 {
@@ -56,6 +64,28 @@ impl Mailbox {
     }
 }
 
+/// The lane to a peer.
+fn lane_to(peer: usize) -> BindingId {
+    BindingId(peer as u64)
+}
+
+/// Whether a parcel is for this lane: a GRUU names one device [RFC5627], and every peer has users of its own.
+fn concerns(hand: &Hand<'_>, user: UserId, binding: BindingId, parcel: &Parcel) -> bool {
+    let uri = &parcel.request.uri;
+    let peers = user == UserId::PEERS;
+    // Most are for all devices, and nobody need be asked.
+    if !peers && !uri.sip().is_some_and(|uri| uri.params.has("gr")) {
+        return true;
+    }
+    match hand.core.target(hand.directory, uri) {
+        ControlFlow::Continue(Destination::Peer(peer)) => peers && lane_to(peer) == binding,
+        ControlFlow::Continue(Destination::User { device, .. }) => {
+            !peers && hand.core.location().get(user, binding).is_some_and(|binding| device.is(binding))
+        }
+        ControlFlow::Continue(Destination::Node | Destination::Route(_)) | ControlFlow::Break(_) => false,
+    }
+}
+
 /// What a device's answer means for the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reply {
@@ -76,6 +106,15 @@ fn reply(status: Status) -> Reply {
         401 | 404 | 407 | 408 | 410 | 421 | 423 | 429 | 430 | 480 | 481 | 482 | 483 | 486 | 487 | 491 => Reply::NotNow,
         400..=499 | 501 | 505 | 513 | 600.. => Reply::Never,
         _ => Reply::NotNow,
+    }
+}
+
+/// What a peer's answer means: most refusals are about the one notification, and must not hold up the others.
+fn peer_reply(status: Status) -> Reply {
+    match status.0 {
+        408 | 429 | 491 | 500 | 502..=504 => Reply::NotNow,
+        200..300 => Reply::Took,
+        _ => Reply::Never,
     }
 }
 
@@ -119,7 +158,8 @@ impl Participating {
     /// Puts a parcel on every lane of a user; says how many devices will be tried.
     pub(super) fn deliver(&mut self, hand: &mut Hand<'_>, user: UserId, parcel: Arc<Parcel>) -> usize {
         let Some(mailbox) = self.mailboxes.get_mut(&user) else { return 0 };
-        let taken = mailbox.lanes.iter_mut().filter_map(|lane| (lane.put(&parcel) == Put::Taken).then_some(())).count();
+        let lanes = mailbox.lanes.iter_mut().filter(|lane| concerns(hand, user, lane.binding, &parcel));
+        let taken = lanes.filter_map(|lane| (lane.put(&parcel) == Put::Taken).then_some(())).count();
         // The letter has to know how many before the first of them fails.
         if let Some(letter) = parcel.letter.and_then(|id| self.letters.get_mut(&id)) {
             letter.phase = super::Phase::Delivering { open: taken };
@@ -161,6 +201,12 @@ impl Participating {
 
     /// Sends a parcel to a device, in plain text where it wants it so.
     fn send(&mut self, hand: &mut Hand<'_>, user: UserId, binding: BindingId, parcel: Arc<Parcel>, plainer: bool) {
+        if user == UserId::PEERS {
+            return match hand.core.forward(hand.now, binding.0 as usize, parcel.request.clone()) {
+                Some(client) => drop(self.flights.insert(client, Flight::Device { user, binding, parcel, plain: false })),
+                None => self.device(hand, user, binding, parcel, false, Reply::NotNow),
+            };
+        }
         let plain = plainer || hand.core.location().get(user, binding).is_some_and(|binding| binding.plain);
         let request = if plain { plain_request(&parcel.request) } else { Some(parcel.request.clone()) };
         let Some(request) = request else {
@@ -178,11 +224,11 @@ impl Participating {
         match self.flights.remove(&client) {
             Some(Flight::Device { user, binding, parcel, plain }) => {
                 hand.core.step(Function::Core, Function::Participating, || response.status.0.to_string());
-                self.device(hand, user, binding, parcel, plain, reply(response.status));
+                let reply = if user == UserId::PEERS { peer_reply(response.status) } else { reply(response.status) };
+                self.device(hand, user, binding, parcel, plain, reply);
                 self.run(hand, user);
             }
             Some(Flight::Peer(letter)) => self.forwarded(hand, letter, response),
-            Some(Flight::Report) => hand.core.step(Function::Core, Function::Participating, || response.status.0.to_string()),
             None => {}
         }
     }
@@ -258,9 +304,8 @@ impl Participating {
     /// What the store had for a lane.
     pub(super) fn queued(&mut self, hand: &mut Hand<'_>, user: UserId, binding: BindingId, queued: &[Queued]) {
         let Some(mailbox) = self.mailboxes.get_mut(&user) else { return };
-        let alive: Vec<&Queued> =
-            queued.iter().filter(|entry| !mailbox.settled.contains_key(&entry.id) && entry.pending.expires_at > hand.now).collect();
-        let parcels: Vec<Arc<Parcel>> = alive.into_iter().filter_map(deferred::parcel).collect();
+        let alive = queued.iter().filter(|entry| !mailbox.settled.contains_key(&entry.id) && entry.pending.expires_at > hand.now);
+        let parcels = alive.filter_map(deferred::parcel).filter(|parcel| concerns(hand, user, binding, parcel)).collect();
         let more = queued.len() >= PAGE;
         if let Some(lane) = mailbox.lane(binding) {
             lane.loaded(parcels, queued.last().map(|entry| entry.id), more);
@@ -311,34 +356,29 @@ impl Participating {
         let request = self.own_request(&envelope, &sender);
         let expires_at = hand.now + self.config.policy.message_expiry;
         let post = Post { sender, recipient, envelope, message_id, expires_at, request };
-        if report == Report::Delivery(Delivery::Failed) {
-            self.mourn(hand, post);
+        if report == Report::Delivery(Delivery::Failed) || post.recipient.user().is_none() {
+            self.tell(hand, post);
         } else {
             self.take(hand, post, None);
         }
     }
 
-    /// A failure that the service itself knows of needs no claim and no check.
-    fn mourn(&mut self, hand: &mut Hand<'_>, post: Post) {
-        hand.core.step(Function::Participating, Function::Core, || post.label().into());
-        match (&post.recipient, &post.envelope.content) {
-            (Party::Peer { peer, .. }, _) => {
-                if let Some(client) = hand.core.forward(hand.now, *peer, post.request) {
-                    self.flights.insert(client, Flight::Report);
-                }
-            }
-            (Party::User { .. }, Content::Notification(notification)) => {
-                let unit = super::receipts::unit(hand.directory, &post, notification);
-                let key = post.key();
-                self.next_letter += 1;
-                let id = super::LetterId(self.next_letter);
-                self.under_way.insert(key.clone(), id);
-                self.letters
-                    .insert(id, super::Letter { key, post, waiters: Vec::new(), phase: super::Phase::Committing, early: Vec::new() });
-                self.commit(Awaited::Letter(id), unit);
-            }
-            (Party::User { .. }, Content::Text(_) | Content::Composing(_) | Content::Other { .. }) => {}
+    /// What the service itself knows needs no check; before it goes on, it is in the queue.
+    fn tell(&mut self, hand: &mut Hand<'_>, post: Post) {
+        let Content::Notification(notification) = &post.envelope.content else { return };
+        if post.recipient.user().is_some() {
+            hand.core.step(Function::Participating, Function::Core, || post.label().into());
         }
+        let unit = super::receipts::unit(hand.directory, &post, notification);
+        let key = post.key();
+        if self.under_way.contains_key(&key) {
+            return;
+        }
+        self.next_letter += 1;
+        let id = super::LetterId(self.next_letter);
+        self.under_way.insert(key.clone(), id);
+        self.letters.insert(id, super::Letter { key, post, waiters: Vec::new(), phase: super::Phase::Committing, early: Vec::new() });
+        self.commit(Awaited::Letter(id), unit);
     }
 
     /// A request of the service's own, as a client would have sent it.

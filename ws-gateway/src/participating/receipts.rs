@@ -16,7 +16,7 @@ use super::post::{Party, Post};
 use super::recent::Key;
 use crate::node::Directory;
 use crate::sip_core::refusal::Refusal;
-use crate::store::{Direction, Disposition, Pending, PendingKind, Unit, Write};
+use crate::store::{Direction, Disposition, Pending, PendingKind, Unit, UserId, Write};
 
 /// What a report amounts to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,18 +68,18 @@ pub(super) fn asked(wants: Option<Wants>, report: Report) -> ControlFlow<Refusal
     if asked { ControlFlow::Continue(()) } else { Refusal::because(Status::FORBIDDEN, "Not Asked For").stop() }
 }
 
-/// What a report writes when it is passed on within this node: the claim that keeps a second one out, the sender's tick, and the
-/// notification that waits for the sender's devices. The message went to one of the reporter's addresses.
+/// What a report writes before it goes on: the claim that keeps a second one out, the sender's tick where the sender is a user of this
+/// node, and the notification that waits for the sender's devices or their peer. The message went to one of the reporter's addresses.
 pub(super) fn unit(directory: &dyn Directory, post: &Post, notification: &Notification) -> Unit {
     let mut writes = claim(post, notification);
-    if let Party::User { user, .. } = post.recipient
-        && let (Some(receipt), Some(message_id)) = (Receipt::of(notification.report), MessageId::parse(&notification.message_id))
-    {
-        let reporter = post.sender.user().and_then(|user| directory.user(user));
-        let with = reporter.map_or_else(|| vec![post.sender.address().clone()], |account| account.addresses.clone());
-        writes.push(Write::Receipt { user, with, message_id: message_id.clone(), receipt });
+    if let (Some(receipt), Some(message_id)) = (Receipt::of(notification.report), MessageId::parse(&notification.message_id)) {
+        if let Some(user) = post.recipient.user() {
+            let reporter = post.sender.user().and_then(|user| directory.user(user));
+            let with = reporter.map_or_else(|| vec![post.sender.address().clone()], |account| account.addresses.clone());
+            writes.push(Write::Receipt { user, with, message_id: message_id.clone(), receipt });
+        }
         writes.push(Write::Queue(Pending {
-            user,
+            user: post.recipient.user().unwrap_or(UserId::PEERS),
             message_id,
             kind: PendingKind::Notification,
             request: super::deferred::encode(&post.request),

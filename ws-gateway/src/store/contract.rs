@@ -538,6 +538,10 @@ pub(super) fn the_queue_keeps_its_order(store: &impl Store) {
     }
     assert_eq!(store.pending(bob, None, 9).unwrap(), queued);
     assert_eq!(store.waiting().unwrap(), [alice, bob]);
+    // What is for a peer has no account.
+    let Ok(Outcome::Queued(for_peer)) = one(store, Write::Queue(pending(UserId::PEERS, "m0", 100))) else { panic!("not queued") };
+    assert_eq!(store.pending(UserId::PEERS, None, 9).unwrap()[0].id, for_peer);
+    one(store, Write::Unqueue { user: UserId::PEERS, id: for_peer }).unwrap();
     assert_eq!(store.pending(bob, Some(queued[1].id), 2).unwrap(), queued[2..4]);
     // Another's entry is not removed in one's own name.
     one(store, Write::Unqueue { user: alice, id: queued[0].id }).unwrap();

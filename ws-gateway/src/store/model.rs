@@ -18,6 +18,11 @@ use super::{DocumentKind, Expect};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UserId(pub i64);
 
+impl UserId {
+    /// Nobody: in whose name waits what the service itself has to tell peers.
+    pub const PEERS: UserId = UserId(0);
+}
+
 impl fmt::Display for UserId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "user {}", self.0)
@@ -192,7 +197,7 @@ pub enum PendingKind {
 /// A request that waits until a device of the user takes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pending {
-    /// Whose devices.
+    /// Whose devices; [`UserId::PEERS`] for what goes to a peer.
     pub user: UserId,
     /// The message, or the one that the notification is about.
     pub message_id: MessageId,

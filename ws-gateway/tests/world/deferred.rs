@@ -171,6 +171,60 @@ fn what_expires_is_reported() {
     }
 }
 
+/// R055, R178: what the service itself has to report to another network waits until that can be reached, also over a restart.
+#[test]
+fn a_report_of_the_service_waits_for_the_peer() {
+    let mut w = World::new(&["alpha.test", "beta.test"]);
+    let (alice, carol) = (w.user("sip:alice@alpha.test", &[]), w.user("sip:carol@alpha.test", &[]));
+    let (bob, dave) = (w.user("sip:bob@beta.test", &[]), w.user("sip:dave@beta.test", &[]));
+    let (a, c, b) = (w.device("a", &alice), w.device("c", &carol), w.phone("b", &bob));
+    w.online(&[a, c]);
+    w.act(a, |phone, now| phone.write(now, &bob, "to a plain phone"));
+    w.act(c, |phone, now| {
+        let mut envelope = phone.compose(now, &dave, "to nobody there");
+        envelope.expires = Some(60);
+        phone.post(now, &envelope);
+    });
+    w.settle();
+    w.alone(0, true);
+    // The phone takes its message and cannot report; the other message expires.
+    w.change(b, |phone| phone.manner = Manner::Plain);
+    w.online(&[b]);
+    w.advance(Duration::from_secs(180));
+    assert_eq!(w.see(b).texts(), ["to a plain phone"]);
+    assert_eq!(w.waiting_for_peers(1), 2);
+    assert!(w.see(a).reported().is_empty() && w.see(c).reported().is_empty());
+    w.restart(1);
+    w.advance(Duration::from_secs(40));
+    w.alone(0, false);
+    w.advance(Duration::from_secs(100));
+    assert_eq!(w.waiting_for_peers(1), 0);
+    let reports = |device| w.see(device).reported().into_iter().map(|(_, report)| report).collect::<Vec<Report>>();
+    assert_eq!(reports(a), [Report::Delivery(Delivery::Delivered)]);
+    assert_eq!(reports(c), [Report::Delivery(Delivery::Failed)]);
+    assert_eq!(w.history(&alice, &bob)[0].receipt, Receipt::Delivered);
+    assert_eq!(w.history(&carol, &dave)[0].receipt, Receipt::Failed);
+}
+
+/// A report for a network that never comes back, or that will not have it, is given up.
+#[test]
+fn a_report_for_a_lost_peer_is_given_up() {
+    let mut w = World::with(&["alpha.test", "beta.test"], |config| config.policy.message_expiry = HOUR);
+    let (alice, bob) = (w.user("sip:alice@alpha.test", &[]), w.user("sip:bob@beta.test", &[]));
+    let (a, b) = (w.device("a", &alice), w.phone("b", &bob));
+    w.online(&[a]);
+    w.act(a, |phone, now| phone.write(now, &bob, "hello"));
+    w.settle();
+    w.alone(0, true);
+    w.change(b, |phone| phone.manner = Manner::Plain);
+    w.online(&[b]);
+    w.advance(Duration::from_secs(120));
+    assert_eq!(w.waiting_for_peers(1), 1);
+    w.advance(HOUR);
+    assert_eq!(w.waiting_for_peers(1), 0);
+    assert!(w.see(a).reported().is_empty());
+}
+
 /// A hundred messages wait; the device gets them in order, page after page, while more arrive.
 #[test]
 fn a_long_queue_is_pushed_in_order() {

@@ -228,6 +228,13 @@ fn a_session_is_not_challenged() {
     assert!(w.arrows().iter().any(|arrow| arrow.to == "b" && arrow.what == "401"));
 }
 
+/// The public or the temporary GRUU that a device was given when it registered last.
+fn gruu(phone: &crate::phone::Phone, name: &str) -> Uri {
+    let response = phone.ended.iter().rev().find(|ended| ended.method == Method::Register).unwrap().response.clone().unwrap();
+    let own = response.headers.list::<Contact>().unwrap().into_iter().find(|contact| contact.instance() == Some(&phone.instance)).unwrap();
+    Uri::parse(&Text::from(own.addr().unwrap().params.value(name).unwrap())).unwrap()
+}
+
 /// RFC 5627: a GRUU leads to one device, and stays what it is when the device comes back over another connection.
 #[test]
 fn a_gruu_leads_to_one_device() {
@@ -235,23 +242,54 @@ fn a_gruu_leads_to_one_device() {
     let (alice, bob) = (w.user("sip:alice@tandem.test", &[]), w.user("sip:bob@tandem.test", &[]));
     let (a, b1, b2) = (w.device("a", &alice), w.device("b1", &bob), w.device("b2", &bob));
     w.online(&[a, b1, b2]);
-    let response = w.see(b1).ended.last().unwrap().response.clone().unwrap();
-    let own =
-        response.headers.list::<Contact>().unwrap().into_iter().find(|contact| contact.instance() == Some(&w.see(b1).instance)).unwrap();
-    let gruu = |name: &str| Uri::parse(&Text::from(own.addr().unwrap().params.value(name).unwrap())).unwrap();
+    let gruus = ["pub-gruu", "temp-gruu"].map(|name| gruu(w.see(b1), name));
     w.disconnect(b1);
     w.connect(b1);
     w.online(&[b1]);
-    for (nth, name) in ["pub-gruu", "temp-gruu"].into_iter().enumerate() {
-        w.act(a, |phone, now| phone.invite_to(now, &bob, gruu(name)));
+    for (nth, gruu) in gruus.into_iter().enumerate() {
+        w.act(a, |phone, now| phone.invite_to(now, &bob, gruu.clone()));
         w.settle();
-        assert_eq!((w.see(b1).ringing.len(), w.see(b2).ringing.len()), (nth + 1, 0), "{name}");
+        assert_eq!((w.see(b1).ringing.len(), w.see(b2).ringing.len()), (nth + 1, 0), "{gruu}");
     }
     // A temporary one that nobody gave out leads nowhere.
     let forged = Uri::parse(&"sip:tgruu.00112233445566778899@tandem.test;gr".into()).unwrap();
     w.act(a, |phone, now| phone.invite_to(now, &bob, forged));
     w.settle();
     assert_eq!(w.see(a).outcomes(&Method::Invite), [404]);
+}
+
+/// RFC 5627: so does a message, which waits for that device when it is away.
+#[test]
+fn a_message_to_a_gruu_goes_to_one_device() {
+    let mut w = World::new(&["alpha.test", "beta.test"]);
+    let (alice, bob) = (w.user("sip:alice@alpha.test", &[]), w.user("sip:bob@alpha.test", &[]));
+    let carol = w.user("sip:carol@beta.test", &[]);
+    let (a, b1, b2, c) = (w.device("a", &alice), w.device("b1", &bob), w.device("b2", &bob), w.device("c", &carol));
+    w.online(&[a, b1, b2, c]);
+    let (public, temporary) = (gruu(w.see(b1), "pub-gruu"), gruu(w.see(b1), "temp-gruu"));
+    let write = |w: &mut World, from, gruu: &Uri, text: &str| {
+        w.act(from, |phone, now| {
+            let mut request = phone.compose(now, &bob, text).wrap();
+            request.uri = gruu.clone();
+            phone.send(now, request);
+        });
+        w.settle();
+        w.see(from).outcomes(&Method::Message)
+    };
+    assert_eq!(write(&mut w, a, &public, "one"), [200]);
+    assert_eq!(write(&mut w, a, &temporary, "two"), [200, 200]);
+    assert_eq!(write(&mut w, c, &public, "three"), [200]);
+    w.disconnect(b1);
+    assert_eq!(write(&mut w, a, &public, "four"), [200, 200, 202]);
+    // The other device reads the queue anew and leaves it.
+    w.disconnect(b2);
+    w.connect(b2);
+    w.online(&[b2]);
+    assert_eq!((w.see(b2).texts(), w.waiting(&bob)), (vec![], 1));
+    w.connect(b1);
+    w.online(&[b1]);
+    assert_eq!(w.see(b1).texts(), ["one", "two", "three", "four"]);
+    assert_eq!(w.waiting(&bob), 0);
 }
 
 fn register(phone: &crate::phone::Phone, call_id: &str, cseq: u32, contact: Option<SipUri>, expires: u32) -> Request {

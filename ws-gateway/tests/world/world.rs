@@ -145,6 +145,8 @@ struct Site {
     next_flow: u64,
     /// Whether the disk answers.
     disk: bool,
+    /// Whether the other sites cannot be reached.
+    alone: bool,
 }
 
 #[derive(Debug)]
@@ -210,6 +212,7 @@ impl World {
                 addr: addr(index),
                 next_flow: 0,
                 disk: true,
+                alone: false,
             }
         });
         let mut world = World {
@@ -381,6 +384,11 @@ impl World {
         self.sites[site].disk = works;
     }
 
+    /// What goes to the other sites or comes from them is lost, or arrives again.
+    pub fn alone(&mut self, site: usize, alone: bool) {
+        self.sites[site].alone = alone;
+    }
+
     /// The node of a site is killed and started anew on the same store. Connections break.
     pub fn restart(&mut self, site: usize) {
         let lost: Vec<Device> = (0..self.phones.len()).filter(|&index| self.phones[index].site == site).map(Device).collect();
@@ -447,6 +455,11 @@ impl World {
     pub fn kept(&self, address: &Address) -> Vec<StoredBinding> {
         let site = self.site_of(address);
         site.store.bindings(site.accounts.account(address).unwrap().user).unwrap()
+    }
+
+    /// What waits at a site for its peers.
+    pub fn waiting_for_peers(&self, site: usize) -> usize {
+        self.sites[site].store.pending(UserId::PEERS, None, 1000).unwrap().len()
     }
 
     pub fn user_id(&self, address: &Address) -> UserId {

@@ -316,7 +316,9 @@ impl<'c> Batch<'c> {
     }
 
     fn queue(&mut self, pending: &Pending) -> Result<Outcome, Fault> {
-        self.cursor(pending.user)?;
+        if pending.user != UserId::PEERS {
+            self.cursor(pending.user)?;
+        }
         let id = match self.cache.next_pending {
             Some(id) => id,
             None => self.counter("pending")? + 1,

@@ -182,7 +182,9 @@ impl World {
             self.arrows.push(arrow(format!("Core {}", self.sites[other].letter)));
             let delay = if matches!(parsed, Message::Response(_)) { self.answers_take } else { WIRE };
             let input = Input::Received { hop: Hop::Udp(self.sites[site].addr), transport: Transport::Udp, message: parsed };
-            self.wire(delay, Parcel::Site { site: other, input });
+            if !self.sites[site].alone && !self.sites[other].alone {
+                self.wire(delay, Parcel::Site { site: other, input });
+            }
         }
     }
 }
