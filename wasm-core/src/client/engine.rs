@@ -280,6 +280,7 @@ impl Engine {
                 }
             }
             Command::Read { with } => self.read(now, &with),
+            Command::Meet { with, name } => self.keep_row_if_changed(Folder { title: name, ..self.row(&with) }),
             Command::Open { with } => self.open(now, &with),
             Command::LoadOlder { with } => self.load_older(now, &with),
             Command::Draft { with, mut text, reply_to } => {

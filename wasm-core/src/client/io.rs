@@ -129,6 +129,13 @@ pub enum Command {
         /// From whom.
         with: Address,
     },
+    /// The user has found this person under this name.
+    Meet {
+        /// Whom.
+        with: Address,
+        /// What they are called.
+        name: Text,
+    },
     /// The user looks at what passed with this person.
     Open {
         /// With whom.

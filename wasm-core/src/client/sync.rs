@@ -1,7 +1,7 @@
 //! The history: what the server keeps of the user's messages, and how this device comes to have it.
 //!
 //! The first time the folders are read, each with its newest message; from then on only what changed after the cursor. What lies before a
-//! folder's floor is fetched page by page when somebody looks. The server's order and its word count: whatever this device knew under the
+//! folder's floor is fetched page by page when somebody looks; in a long thread the floor rises again, so that the disk does not fill. The server's order and its word count: whatever this device knew under the
 //! same Message-ID takes the server's place, receipts merge. The timers are in the table of [`super`].
 
 use std::fmt::Write;
@@ -26,6 +26,9 @@ const PAGE: u32 = 50;
 const BATCH: u32 = 200;
 /// A thread that is looked at and has fewer messages here gets a page more.
 const FEW: usize = 30;
+/// A thread of more messages than these is cut down to the newest when somebody looks at any; the server has the rest.
+const MOST: usize = 1000;
+const NEWEST: usize = 500;
 const PATIENCE: Duration = Duration::from_secs(30);
 const BACKOFF: Backoff = Backoff { base: Duration::from_secs(2), longest: Duration::from_secs(120) };
 
@@ -184,9 +187,31 @@ impl Engine {
 
     /// Somebody looks at a thread.
     pub(super) fn open(&mut self, now: Time, with: &Address) {
+        let long: Vec<Address> = self.memory.folders().filter(|folder| folder.len() > MOST).map(|folder| folder.row.with.clone()).collect();
+        for with in long {
+            self.trim(&with);
+        }
         let Some(folder) = self.memory.folder(with) else { return };
         if folder.row.has_older && folder.len_from(folder.row.floor.unwrap_or(u64::MAX)) < FEW {
             self.load_older(now, with);
+        }
+    }
+
+    /// Leaves the older messages of a thread to the server.
+    fn trim(&mut self, with: &Address) {
+        let Some(folder) = self.memory.folder(with) else { return };
+        let first = folder.len().saturating_sub(NEWEST);
+        let Some(floor) = folder.range(first..folder.len()).find_map(|message| message.place.seq()) else { return };
+        let gone: Vec<&Message> = folder.range(0..first).filter(|message| message.place.seq().is_some()).collect();
+        let unseen = gone.iter().filter(|message| !message.outgoing && !message.seen).count();
+        let gone: Vec<Record> = gone.iter().rev().map(|message| Record::Forgotten { with: with.clone(), id: message.id.clone() }).collect();
+        let mut row = folder.row.clone();
+        (row.floor, row.has_older) = (Some(floor), true);
+        row.unread_older = row.unread_older.saturating_add(u32::try_from(unseen).unwrap_or(u32::MAX));
+        // The floor comes first: a device that stops in between has messages below it, which does no harm, and never a hole above it.
+        self.keep_row_if_changed(row);
+        for record in gone {
+            self.keep(record);
         }
     }
 
@@ -331,7 +356,11 @@ impl Engine {
         let known = self.memory.folder(&object.with).and_then(|folder| folder.get(&object.message_id));
         match row.floor {
             // A folder that was not there when the folders were read: all of it will pass here.
-            None => row.floor = Some(0),
+            None => {
+                row.floor = Some(0);
+                // The folders tell what the other side is called.
+                self.sync.recount |= row.title.is_empty();
+            }
             Some(floor) if object.seq < floor && known.is_none() => {
                 self.sync.recount |= !object.outgoing && object.seen;
                 return None;

@@ -4,6 +4,7 @@ use gloo::timers::callback::Timeout;
 use wasm_bindgen_futures::spawn_local;
 use yew::prelude::*;
 
+use wasm_core::Text;
 use wasm_core::cpm::address::Address;
 use wasm_core::cpm::history::Person;
 
@@ -22,8 +23,8 @@ pub struct Props {
     pub domain: AttrValue,
     /// The user's own addresses.
     pub own: Vec<Address>,
-    /// Who was chosen, with their name where it is known.
-    pub onstart: Callback<Address>,
+    /// Who was chosen, with their name where it is known, else with an empty one.
+    pub onstart: Callback<Person>,
     pub onclose: Callback<()>,
 }
 
@@ -79,12 +80,19 @@ pub fn NewConversation(props: &Props) -> Html {
                 }
                 Found::Nothing | Found::Failed => None,
             };
-            match named.map_or_else(|| who::address(&words, &domain), |person| Ok(person.address.clone())) {
-                Ok(address) if own.contains(&address) => {
+            let stranger = |address| {
+                let known = match &*found {
+                    Found::People(people) => people.iter().find(|person| person.address == address).cloned(),
+                    Found::Nothing | Found::Failed => None,
+                };
+                known.unwrap_or(Person { address, name: Text::default() })
+            };
+            match named.map_or_else(|| who::address(&words, &domain).map(stranger), |person| Ok(person.clone())) {
+                Ok(person) if own.contains(&person.address) => {
                     wrong.set(Some(Phrase::WhoSelf));
                     dom::focus(&field);
                 }
-                Ok(address) => onstart.emit(address),
+                Ok(person) => onstart.emit(person),
                 Err(phrase) => {
                     wrong.set(Some(phrase));
                     dom::focus(&field);
@@ -106,8 +114,8 @@ pub fn NewConversation(props: &Props) -> Html {
     };
     let person = |person: &Person| {
         let onclick = {
-            let address = person.address.clone();
-            props.onstart.reform(move |_: MouseEvent| address.clone())
+            let person = person.clone();
+            props.onstart.reform(move |_: MouseEvent| person.clone())
         };
         html! {
             <li key={person.address.as_str()}>

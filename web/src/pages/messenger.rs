@@ -8,7 +8,7 @@ use yew::prelude::*;
 use wasm_core::client::view::ThreadSummary;
 use wasm_core::client::{Command, Settings as Privacy};
 use wasm_core::cpm::address::Address;
-use wasm_core::cpm::history::Session;
+use wasm_core::cpm::history::{Person, Session};
 
 use crate::components::link_banner::LinkBanner;
 use crate::components::new_conversation::NewConversation;
@@ -48,7 +48,7 @@ pub enum Msg {
     Minute,
     Outdated,
     Ask(Option<Overlay>),
-    Start(Address),
+    Start(Person),
     Settings(Settings),
     Privacy(Privacy),
     Emoji(AttrValue),
@@ -180,8 +180,11 @@ impl Component for Messenger {
                 self.overlay = overlay;
                 true
             }
-            Msg::Start(address) => {
+            Msg::Start(Person { address, name }) => {
                 self.overlay = None;
+                if !name.is_empty() {
+                    self.device.command(Command::Meet { with: address.clone(), name });
+                }
                 links::go(&Route::With(address).hash(), false);
                 true
             }
@@ -281,7 +284,7 @@ impl Messenger {
         }
         let summary = threads.iter().find(|thread| thread.with == with);
         let domain = &ctx.props().session.domain;
-        let title = summary.map_or_else(|| who::short(&with, domain), |thread| thread.title.to_string());
+        let title = self.device.thread(&with, |thread| Some(thread.title().to_string())).unwrap_or_else(|| who::short(&with, domain));
         let draft = summary.and_then(|thread| thread.draft.as_deref().map(str::to_owned)).unwrap_or_default();
         html! {
             <Thread key={with.as_str()} device={self.device.clone()} with={with.clone()} title={AttrValue::from(title)}

@@ -93,6 +93,7 @@ fn the_first_start_reads_folders_and_pages_on_demand() {
 #[test]
 fn history_and_socket_tell_of_the_same_message() {
     let mut stage = Stage::online();
+    stage.meets("bob");
     stage.answer = Some(Status::OK);
     let message = stage.text("bob", "live");
     stage.arrives(&message);
@@ -117,6 +118,8 @@ fn history_and_socket_tell_of_the_same_message() {
 #[test]
 fn other_devices_of_the_user_are_followed() {
     let mut stage = Stage::online();
+    stage.meets("bob");
+    stage.meets("carol");
     stage.input(Input::Changed { cursor: 4 });
     let sent = Object { outgoing: true, seen: true, ..object(1, "bob", "from my phone") };
     stage.serves(200, &changes(4, vec![sent, object(2, "bob", "a"), object(3, "bob", "b"), object(4, "carol", "c")]));
@@ -137,6 +140,7 @@ fn other_devices_of_the_user_are_followed() {
 #[test]
 fn what_was_seen_is_told_to_the_server() {
     let mut stage = Stage::online();
+    stage.meets("bob");
     stage.answer = Some(Status::OK);
     stage.input(Input::Changed { cursor: 2 });
     stage.serves(200, &changes(2, vec![object(1, "bob", "a"), object(2, "bob", "b")]));
@@ -224,6 +228,7 @@ fn long_absences_are_caught_up_in_batches() {
 #[test]
 fn a_new_history_replaces_the_old_one() {
     let mut stage = Stage::online();
+    stage.meets("bob");
     stage.input(Input::Changed { cursor: 9 });
     stage.serves(200, &changes(9, vec![object(8, "bob", "old"), object(9, "bob", "older")]));
     stage.sends("bob", "unsent");
@@ -270,6 +275,7 @@ fn a_session_that_is_over_is_noticed_over_http() {
 #[test]
 fn a_long_thread_stays_cheap() {
     let mut stage = Stage::online();
+    stage.meets("bob");
     stage.answer = Some(Status::OK);
     let mut cursor = 0;
     while cursor < 10_000 {
@@ -291,6 +297,61 @@ fn a_long_thread_stays_cheap() {
     assert_eq!(thread.position(thread.first_unread().unwrap()), Some(10_000));
     stage.reload();
     assert_eq!(stage.bubbles("bob").len(), 10_200);
+}
+
+/// R326: a long thread is cut down on this device when it is looked at, and what is gone comes from the server again.
+#[test]
+fn a_long_thread_is_kept_in_part() {
+    let mut stage = Stage::online();
+    stage.meets("bob");
+    for batch in 0..6 {
+        let objects = (1..=200).map(|at| Object { seen: batch > 0, ..object(batch * 200 + at, "bob", "x") }).collect();
+        stage.input(Input::Changed { cursor: (batch + 1) * 200 });
+        stage.serves(200, &changes((batch + 1) * 200, objects));
+    }
+    stage.sends("bob", "waits to be sent");
+    stage.command(Command::Open { with: address("carol") });
+    let rows = |stage: &Stage| stage.disk.keys().filter(|(store, _)| store == "messages").count();
+    assert_eq!((stage.bubbles("bob").len(), rows(&stage)), (500, 500));
+    assert_eq!(texts(&stage, "bob").last().unwrap(), "waits to be sent");
+    assert_eq!(stage.engine.view().unread(), 200, "what was not seen is still counted");
+    stage.reload();
+    stage.input(Input::Lead);
+    stage.serves(200, &changes(1200, vec![]));
+    stage.serves(200, &changes(1200, vec![]));
+    let thread = |stage: &Stage| stage.engine.view().thread(&address("bob")).map(|thread| (thread.len(), thread.has_older()));
+    assert_eq!(thread(&stage), Some((500, true)));
+    stage.command(Command::LoadOlder { with: address("bob") });
+    let page = Page { objects: (652..702).map(|seq| Object { seen: true, ..object(seq, "bob", "x") }).collect(), has_older: true };
+    assert!(stage.serves(200, &serde_json::to_string(&page).unwrap()).ends_with("&before=702&limit=50"));
+    assert_eq!(thread(&stage), Some((550, true)));
+    // A change below the floor leaves no hole.
+    stage.input(Input::Changed { cursor: 1201 });
+    stage.serves(200, &changes(1201, vec![Object { change: 1201, receipt: Receipt::Displayed, ..object(5, "bob", "x") }]));
+    assert_eq!(thread(&stage), Some((550, true)));
+}
+
+/// R296: a new thread has the name under which the person was found, and then the one that the server knows.
+#[test]
+fn a_new_thread_has_a_name() {
+    let mut stage = Stage::online();
+    let title = |stage: &Stage, with| stage.engine.view().thread(&address(with)).unwrap().title().to_string();
+    stage.command(Command::Meet { with: address("carol"), name: Text::from("Carol C.") });
+    assert!(stage.engine.view().threads().is_empty(), "to have found somebody is no conversation yet");
+    stage.sends("carol", "hello");
+    assert_eq!(title(&stage, "carol"), "Carol C.");
+    stage.sends("bob", "hello");
+    assert_eq!(title(&stage, "bob"), "bob");
+    let id = stage.bubbles("bob")[0].id.clone();
+    let sent = Object { outgoing: true, seen: true, message_id: id, ..object(1, "bob", "hello") };
+    stage.input(Input::Changed { cursor: 1 });
+    stage.serves(200, &changes(1, vec![sent.clone()]));
+    let folders = Folders { folders: vec![folder("bob", sent, 0, 1)], cursor: 1 };
+    assert!(stage.serves(200, &serde_json::to_string(&folders).unwrap()).ends_with("/folders"));
+    assert_eq!(title(&stage, "bob"), "Bob B.");
+    assert!(stage.http.is_empty());
+    stage.reload();
+    assert_eq!((title(&stage, "bob"), title(&stage, "carol")), ("Bob B.".to_owned(), "Carol C.".to_owned()));
 }
 
 /// R316: the server may know the recipient by another of their addresses; the message is in one thread, and not sent again.

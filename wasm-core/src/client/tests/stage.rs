@@ -354,6 +354,11 @@ impl Stage {
         self.command(Command::Send { to: address(to), text: text.to_owned(), reply_to: None });
     }
 
+    /// The user knows what somebody is called, and the server need not be asked.
+    pub fn meets(&mut self, with: &str) {
+        self.command(Command::Meet { with: address(with), name: Text::from(with) });
+    }
+
     pub fn bubbles(&self, with: &str) -> Vec<Bubble> {
         let view = self.engine.view();
         view.thread(&address(with)).map(|thread| thread.bubbles(0..usize::MAX).collect()).unwrap_or_default()
