@@ -3,43 +3,71 @@
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::shell::{cargo, command, root, run, step};
-use crate::tools;
+use crate::shell::{cargo, command, lock, output, root, run, step};
+use crate::stamp::{Inputs, unless_fresh};
+use crate::wasm::Trunk;
 
 /// What everything that a first visit loads may weigh, compressed with brotli.
 const FIRST_LOAD_LIMIT: usize = 250 * 1024;
 /// Files of the web app that a first visit does not load: icons of the installed app, and what is loaded on demand.
 const NOT_FIRST_LOAD: &[&str] = &["png", "txt", "webmanifest", "wav", "mp3", "ogg"];
+/// What the web app is made of.
+const INPUTS: &[&str] = &["web", "wasm-core", "static", "xtask/src", "Cargo.toml", "Cargo.lock", "Trunk.toml", ".cargo"];
+/// Folders therein of which nothing gets into the app.
+const NO_INPUTS: &[&str] = &["web/tests", "wasm-core/tests", "wasm-core/benches", "wasm-core/fuzz"];
+/// Beginnings of the names of variables by which a person may change what cargo and Trunk make.
+const INPUT_VARIABLES: &[&str] = &["TRUNK_", "CARGO_PROFILE_", "RUSTFLAGS"];
 
 /// The folder that holds the built web app.
 pub fn web_dist() -> PathBuf {
     root().join("target/web-dist")
 }
 
-/// Builds the web app for release and compresses its files.
+/// Builds the web app for release and compresses its files, unless it lies there made of just the same.
 pub fn web() -> Result<()> {
-    let wasm = tools::Wasm::ensure()?;
-    let (trunk, bindgen, optimiser) = (tools::trunk()?, tools::wasm_bindgen()?, tools::wasm_opt()?);
-    step("Building the web app", || {
-        // Trunk works without the network, so that it fetches no tools of its own: what it compiles has to be there.
-        let mut fetch = command("cargo");
-        wasm.prepare_release(&mut fetch)?;
-        run(fetch.args(["fetch", "--locked", "--quiet"]))?;
-        let mut build = command(&trunk);
-        wasm.prepare_release(&mut build)?;
-        build.env("PATH", tools::search_path(&[&bindgen, &optimiser])?);
-        build.env_remove("NO_COLOR");
-        run(build.args(["build", "--release", "--cargo-profile", "web", "--offline", "--log", "warn"]))?;
-        let total = compress(&web_dist())?;
-        println!("    first load: {:.1} KB brotli", total as f32 / 1024.0);
-        if total > FIRST_LOAD_LIMIT {
-            bail!("the first load is {total} bytes, over the limit of {FIRST_LOAD_LIMIT}");
-        }
-        Ok(())
-    })
+    let trunk = Trunk::ensure()?;
+    let _lock = lock(&root().join("target/web-dist.lock"), "building this web app")?;
+    let mut build = trunk.release()?;
+    build.args(["build", "--release", "--cargo-profile", "web", "--offline", "--log", "warn"]);
+    let inputs = inputs(&build)?;
+    let built = unless_fresh(&root().join("target/web-dist.stamp"), &inputs, &web_dist(), || {
+        step("Building the web app", || {
+            run(&mut build)?;
+            let total = compress(&web_dist())?;
+            println!("    first load: {:.1} KB brotli", total as f32 / 1024.0);
+            if total > FIRST_LOAD_LIMIT {
+                bail!("the first load is {total} bytes, over the limit of {FIRST_LOAD_LIMIT}");
+            }
+            Ok(())
+        })
+    })?;
+    if !built {
+        println!("==> The web app is up to date");
+    }
+    Ok(())
+}
+
+/// All that the web app is made of: sources, settings, what this program does with them (which fixes the tools' versions), the command with
+/// its flags, and the compiler.
+fn inputs(build: &Command) -> Result<Inputs> {
+    let below_root = |names: &[&str]| names.iter().map(|name| root().join(name)).collect();
+    let mut rustc = command("rustc");
+    let mut words = String::new();
+    for (name, value) in build.get_envs().filter(|(name, _)| *name != "PATH") {
+        words += &format!("{name:?}={value:?}\n");
+        match value {
+            Some(value) => rustc.env(name, value),
+            None => rustc.env_remove(name),
+        };
+    }
+    let by_hand = std::env::vars_os().filter(|(name, _)| INPUT_VARIABLES.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)));
+    words.extend(by_hand.map(|(name, value)| format!("{name:?}={value:?}\n")));
+    words += &format!("{:?}\n{}", build.get_args().collect::<Vec<_>>(), output(rustc.arg("-vV"))?);
+    Ok(Inputs { paths: below_root(INPUTS), but: below_root(NO_INPUTS), words })
 }
 
 /// Builds the finished binary.

@@ -5,7 +5,7 @@ use std::process::Child;
 use anyhow::{Context, Result};
 
 use crate::shell::{cargo, command, root, run, step};
-use crate::tools;
+use crate::wasm::Trunk;
 
 /// A gateway that ends with this program.
 struct Gateway(Child);
@@ -19,19 +19,11 @@ impl Drop for Gateway {
 
 /// Serves until interrupted. Trunk.toml proxies the API and the WebSockets to the gateway's address.
 pub fn dev() -> Result<()> {
-    let wasm = tools::Wasm::ensure()?;
-    let (trunk, bindgen, optimiser) = (tools::trunk()?, tools::wasm_bindgen()?, tools::wasm_opt()?);
+    let trunk = Trunk::ensure()?;
     step("Building the gateway", || run(cargo().args(["build", "--package", "ws-gateway"])))?;
     let mut serve = command(root().join("target/debug/ws-gateway"));
     // Pages come from Trunk, with an origin of its own.
     serve.args(["serve", "--demo", "--allowed-origin", "http://127.0.0.1:8081", "--data-dir"]).arg(root().join("data"));
     let _gateway = Gateway(serve.spawn().context("cannot start the gateway")?);
-    let mut fetch = command("cargo");
-    wasm.prepare(&mut fetch)?;
-    run(fetch.args(["fetch", "--locked", "--quiet"]))?;
-    let mut watch = command(&trunk);
-    wasm.prepare(&mut watch)?;
-    watch.env("PATH", tools::search_path(&[&bindgen, &optimiser])?);
-    watch.env_remove("NO_COLOR");
-    run(watch.args(["serve", "--offline", "--dist"]).arg(root().join("target/web-dev")))
+    run(trunk.dev()?.args(["serve", "--offline", "--dist"]).arg(root().join("target/web-dev")))
 }

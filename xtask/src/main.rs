@@ -1,15 +1,17 @@
 //! `cargo xtask`: builds, runs, tests and measures Tandem, and installs every tool that this needs.
 //!
 //! Each command is a file of its own; `tools` finds or installs what is not Rust code of ours, into a cache that every clone on
-//! the machine shares; `shell` runs programs and reports their steps.
+//! the machine shares; `wasm` compiles for the browser with them; `stamp` knows what need not be done again; `shell` runs programs.
 
 mod bench;
 mod build;
 mod dev;
 mod run;
 mod shell;
+mod stamp;
 mod test;
 mod tools;
+mod wasm;
 
 use std::process::ExitCode;
 

@@ -1,6 +1,7 @@
-//! Running programs: steps that say what they do and how long it took, time limits, and errors that name the command.
+//! Running programs: steps that say what they do and how long it took, time limits, locks, and errors that name the command.
 
 use std::ffi::OsStr;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -62,21 +63,50 @@ pub fn output(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// Runs the command in silence and ends it after `limit`; true when it succeeded in time.
-pub fn within(limit: Duration, command: &mut Command) -> bool {
-    let Ok(mut child) = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn() else { return false };
-    let begin = Instant::now();
+/// Runs the command with its output shown, and ends it when `progress` has stood still for as long as `patience`.
+pub fn run_patiently(patience: Duration, progress: impl Fn() -> u64, command: &mut Command) -> Result<()> {
+    let mut child = command.stdin(Stdio::null()).spawn().with_context(|| format!("cannot start {}", describe(command)))?;
+    let (mut last, mut since) = (progress(), Instant::now());
     loop {
-        match child.try_wait() {
-            Ok(Some(status)) => return status.success(),
-            Ok(None) if begin.elapsed() < limit => std::thread::sleep(Duration::from_millis(100)),
-            Ok(None) | Err(_) => {
-                let _ = child.kill();
-                let _ = child.wait();
-                return false;
+        if let Some(status) = child.try_wait()? {
+            if !status.success() {
+                bail!("{} ended with {status}", describe(command));
             }
+            return Ok(());
         }
+        let now = progress();
+        if now != last {
+            (last, since) = (now, Instant::now());
+        }
+        if since.elapsed() > patience {
+            let _ = child.kill();
+            let _ = child.wait();
+            bail!("{} did nothing for {} s and was ended", describe(command), patience.as_secs());
+        }
+        std::thread::sleep(Duration::from_millis(100));
     }
+}
+
+/// The same with a limit on the whole.
+pub fn run_within(limit: Duration, command: &mut Command) -> Result<()> {
+    run_patiently(limit, || 0, command)
+}
+
+/// Holds the lock that the file stands for until the value is dropped; says so when another xtask has it and this one waits.
+pub fn lock(path: &Path, what: &str) -> Result<File> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    }
+    let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            println!("    waiting for another xtask, which is {what}");
+            file.lock()?;
+        }
+        Err(TryLockError::Error(error)) => return Err(error).with_context(|| format!("cannot lock {}", path.display())),
+    }
+    Ok(file)
 }
 
 fn describe(command: &Command) -> String {

@@ -5,6 +5,7 @@ use anyhow::{Result, bail};
 use crate::build;
 use crate::shell::{cargo, command, root, run, step};
 use crate::tools;
+use crate::wasm::Wasm;
 
 const NATIVE: &[&str] = &["--package", "wasm-core", "--package", "ws-gateway", "--package", "xtask"];
 
@@ -31,7 +32,7 @@ pub fn test(part: Option<&str>) -> Result<()> {
 fn lint() -> Result<()> {
     step("Formatting", || run(cargo().args(["fmt", "--all", "--check"])))?;
     step("Clippy", || run(cargo().args(["clippy", "--locked", "--all-targets"]).args(NATIVE).args(["--", "--deny", "warnings"])))?;
-    let wasm = tools::Wasm::ensure()?;
+    let wasm = Wasm::ensure()?;
     step("Clippy of the web app", || {
         let mut clippy = command("cargo");
         wasm.prepare(&mut clippy)?;
@@ -56,7 +57,7 @@ fn rust() -> Result<()> {
 }
 
 fn wasm() -> Result<()> {
-    let wasm = tools::Wasm::ensure()?;
+    let wasm = Wasm::ensure()?;
     let bindgen = tools::wasm_bindgen()?;
     let (_, driver) = tools::chromium()?;
     step("WASM tests in Chromium", || {

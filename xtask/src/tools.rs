@@ -1,23 +1,30 @@
 //! The tools that are not Rust code of ours: found where they are, else installed once into a cache that every clone shares.
 //!
-//! Versions stand here and nowhere else, but for wasm-bindgen, whose command must equal the version in `Cargo.lock`.
+//! Versions stand here and nowhere else, but for wasm-bindgen, whose command must equal the version in `Cargo.lock`. An install fills a
+//! folder that takes its name when it is whole, so one that was interrupted is gone on with; a lock lets one xtask at a time install.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use crate::shell::{command, find, output, quiet, root, run, step, within};
+use crate::shell::{self, cargo, command, find, output, root, run, run_within, step};
+use crate::wasm::Wasm;
 
 const TRUNK: &str = "0.21.14";
 const BINARYEN: &str = "132";
-/// How long `rustup target add` may take: where the download host cannot be reached it hangs instead of failing.
-const TARGET_PATIENCE: Duration = Duration::from_secs(45);
-/// Debian's second toolchain, which brings the sources of the standard library for targets without a prebuilt one.
-const FALLBACK_TOOLCHAIN: &str = "debian-web";
-const FALLBACK_PACKAGES: &[&str] = &["rustc-web", "cargo-web", "rust-web-src", "rust-web-clippy", "lld-22"];
-const WASM: &str = "wasm32-unknown-unknown";
+/// How long the download of packages may take.
+const DOWNLOAD_LIMIT: Duration = Duration::from_secs(15 * 60);
+/// How long a tool may take to compile, on a slow machine with others at work.
+const COMPILE_LIMIT: Duration = Duration::from_secs(60 * 60);
+
+/// How long a download may stand still: 45 s, or `TANDEM_PATIENCE` in seconds.
+pub fn patience() -> Duration {
+    let wanted = std::env::var("TANDEM_PATIENCE").ok().and_then(|seconds| seconds.parse().ok());
+    Duration::from_secs(wanted.unwrap_or(45))
+}
 
 /// Where tools and shared build results live: outside every clone.
 pub fn cache() -> Result<PathBuf> {
@@ -33,99 +40,9 @@ pub fn cache() -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// How this machine compiles to WASM.
-pub enum Wasm {
-    /// The ordinary way: the target's standard library came with rustup.
-    Target,
-    /// Debian's toolchain, which builds the standard library from its sources.
-    BuildStd,
-}
-
-impl Wasm {
-    /// Finds the way, installing what it needs.
-    pub fn ensure() -> Result<Wasm> {
-        if has_target()? {
-            return Ok(Wasm::Target);
-        }
-        if has_fallback() {
-            return Ok(Wasm::BuildStd);
-        }
-        step("Installing the WASM target", || {
-            if within(TARGET_PATIENCE, command("rustup").args(["target", "add", WASM])) && has_target()? {
-                return Ok(Wasm::Target);
-            }
-            println!("    rustup could not add {WASM}; trying Debian's toolchain with library sources");
-            apt(FALLBACK_PACKAGES).context(
-                "WASM cannot be built here: `rustup target add wasm32-unknown-unknown` failed, and so did Debian's packages \
-                 rustc-web, cargo-web, rust-web-src, rust-web-clippy and lld-22",
-            )?;
-            run(command("rustup").args(["toolchain", "link", FALLBACK_TOOLCHAIN, "/usr"]))?;
-            if !has_fallback() {
-                bail!("Debian's toolchain is installed but cannot build for {WASM}");
-            }
-            Ok(Wasm::BuildStd)
-        })
-    }
-
-    /// Makes `command` (cargo or Trunk) compile to WASM this way, into the shared build folder.
-    pub fn prepare(&self, command: &mut Command) -> Result<()> {
-        command.env("CARGO_TARGET_DIR", target_dir()?);
-        // Set by the cargo that runs xtask; Trunk and the fallback need to choose for themselves.
-        command.env_remove("CARGO").env_remove("RUSTC").env_remove("RUSTUP_TOOLCHAIN");
-        match self {
-            Wasm::Target => {}
-            Wasm::BuildStd => {
-                command
-                    .env("RUSTUP_TOOLCHAIN", FALLBACK_TOOLCHAIN)
-                    .env("RUSTC_BOOTSTRAP", "1")
-                    .env("CARGO_UNSTABLE_BUILD_STD", "std,panic_abort")
-                    .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", "wasm-ld-22");
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Wasm {
-    /// The same for what people download: without the texts of panics and of `Debug`, which nobody would read there, and with the standard
-    /// library built for size where its sources are at hand: 20 KB of brotli. The flags are unstable, but they only leave things out.
-    pub fn prepare_release(&self, command: &mut Command) -> Result<()> {
-        self.prepare(command)?;
-        let mut flags = vec!["-Zlocation-detail=none", "-Zfmt-debug=none", "--cfg", "sha2_backend_soft=\"compact\""];
-        let builds_std = match self {
-            Wasm::Target => {
-                has_sources()?
-                    || (within(TARGET_PATIENCE, crate::shell::command("rustup").args(["component", "add", "rust-src"])) && has_sources()?)
-            }
-            Wasm::BuildStd => true,
-        };
-        if builds_std {
-            flags.extend(["-Zunstable-options", "-Cpanic=immediate-abort"]);
-            command.env("CARGO_UNSTABLE_BUILD_STD", "std,panic_abort").env("CARGO_UNSTABLE_BUILD_STD_FEATURES", "optimize_for_size");
-        }
-        command.env("RUSTC_BOOTSTRAP", "1").env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
-        Ok(())
-    }
-}
-
-/// The build folder for WASM, shared by all clones so that the standard library and all dependencies are compiled once.
-pub fn target_dir() -> Result<PathBuf> {
-    Ok(cache()?.join("wasm-target"))
-}
-
-fn has_target() -> Result<bool> {
-    let sysroot = output(command("rustc").args(["--print", "sysroot"]))?;
-    Ok(Path::new(&sysroot).join("lib/rustlib").join(WASM).join("lib").is_dir())
-}
-
-/// Whether the standard library's sources are installed beside the toolchain.
-fn has_sources() -> Result<bool> {
-    let sysroot = output(command("rustc").args(["--print", "sysroot"]))?;
-    Ok(Path::new(&sysroot).join("lib/rustlib/src/rust/library").is_dir())
-}
-
-fn has_fallback() -> bool {
-    find("wasm-ld-22").is_some() && quiet(command("cargo").arg(format!("+{FALLBACK_TOOLCHAIN}")).args(["clippy", "--version"]))
+/// Held while something is installed.
+pub fn lock() -> Result<File> {
+    shell::lock(&cache()?.join("tools/lock"), "installing tools")
 }
 
 /// Trunk, which bundles the web app.
@@ -151,19 +68,16 @@ pub fn wasm_opt() -> Result<PathBuf> {
     if let Some(path) = find("wasm-opt").filter(|path| says(path, "--version", BINARYEN)) {
         return Ok(path);
     }
-    let folder = cache()?.join("tools").join(format!("binaryen-{BINARYEN}"));
-    let path = folder.join("node_modules/.bin/wasm-opt");
-    if !path.exists() {
+    let folder = installed(&format!("binaryen-{BINARYEN}"), "wasm-opt", |folder| {
         node()?;
-        step("Installing wasm-opt", || {
-            std::fs::create_dir_all(&folder)?;
-            run(command("npm")
-                .args(["install", "--no-audit", "--no-fund", "--loglevel", "error", "--prefix"])
-                .arg(&folder)
-                .arg(format!("binaryen@{BINARYEN}.0.0")))
-        })?;
-    }
-    Ok(path)
+        let mut npm = command("npm");
+        npm.args(["install", "--no-audit", "--no-fund", "--loglevel", "error", "--fetch-retries", "1", "--fetch-timeout"]);
+        npm.arg(patience().as_millis().to_string()).arg("--prefix").arg(folder).arg(format!("binaryen@{BINARYEN}.0.0"));
+        run_within(DOWNLOAD_LIMIT, &mut npm).with_context(|| {
+            format!("cannot get binaryen {BINARYEN} from npm: look at the network and at npm's `registry` and `proxy`, or put its wasm-opt on the search path")
+        })
+    })?;
+    Ok(folder.join("node_modules/.bin/wasm-opt"))
 }
 
 /// Node and npm must be there: every system has its own way to get them.
@@ -200,22 +114,31 @@ pub fn sip_software() -> Result<()> {
     step("Installing sipp and baresip", || apt(&missing)).context("the interop tests need sipp and baresip: install them")
 }
 
-/// Finds or installs everything, and says where it is.
+/// Finds or installs everything, says where it is, and what is missing.
 pub fn all() -> Result<()> {
-    let wasm = match Wasm::ensure()? {
-        Wasm::Target => "rustup's target".to_owned(),
-        Wasm::BuildStd => format!("toolchain {FALLBACK_TOOLCHAIN}, standard library from source"),
-    };
-    println!("wasm          {wasm}");
-    println!("trunk         {}", trunk()?.display());
-    println!("wasm-bindgen  {}", wasm_bindgen()?.display());
-    println!("wasm-opt      {}", wasm_opt()?.display());
-    let (browser, driver) = chromium()?;
-    println!("chromium      {}", browser.display());
-    println!("chromedriver  {}", driver.display());
-    sip_software()?;
-    for program in ["sipp", "baresip", "kamailio"] {
-        println!("{program:13} {}", find(program).map_or("not installed".to_owned(), |path| path.display().to_string()));
+    let place = |path: Result<PathBuf>| path.map(|path| path.display().to_string());
+    let finders: [(&str, &dyn Fn() -> Result<String>); 7] = [
+        ("wasm", &|| Ok(Wasm::ensure()?.describe())),
+        ("trunk", &|| place(trunk())),
+        ("wasm-bindgen", &|| place(wasm_bindgen())),
+        ("wasm-opt", &|| place(wasm_opt())),
+        ("chromium", &|| chromium().map(|(browser, driver)| format!("{} and {}", browser.display(), driver.display()))),
+        ("sip software", &|| sip_software().map(|()| "sipp and baresip".to_owned())),
+        ("kamailio", &|| {
+            Ok(find("kamailio").map_or("not installed; only `bench` looks for it".to_owned(), |path| path.display().to_string()))
+        }),
+    ];
+    let found: Vec<_> = finders.iter().map(|(name, find)| (*name, find())).collect();
+    println!();
+    for (name, found) in &found {
+        match found {
+            Ok(place) => println!("{name:13} {place}"),
+            Err(error) => println!("{name:13} MISSING: {error:#}"),
+        }
+    }
+    let missing: Vec<&str> = found.iter().filter(|(_, found)| found.is_err()).map(|(name, _)| *name).collect();
+    if !missing.is_empty() {
+        bail!("missing: {}", missing.join(", "));
     }
     Ok(())
 }
@@ -228,7 +151,7 @@ pub fn search_path(programs: &[&Path]) -> Result<std::ffi::OsString> {
 }
 
 /// Installs Debian packages where that is possible, and says what to do where it is not.
-fn apt(packages: &[&str]) -> Result<()> {
+pub fn apt(packages: &[&str]) -> Result<()> {
     if find("apt-get").is_none() {
         bail!("this system has no apt-get: install the equivalents of {} by hand", packages.join(", "));
     }
@@ -238,33 +161,59 @@ fn apt(packages: &[&str]) -> Result<()> {
     }
     let apt_get = || {
         let mut apt = command("apt-get");
-        apt.env("DEBIAN_FRONTEND", "noninteractive").args(["-qq", "-o", "DPkg::Lock::Timeout=120"]);
+        apt.env("DEBIAN_FRONTEND", "noninteractive").args(["-q", "-y", "-o", "DPkg::Lock::Timeout=120", "-o", "Acquire::Retries=1"]);
+        apt.args(["-o".to_owned(), format!("Acquire::http::Timeout={}", patience().as_secs())]);
         apt
     };
-    run(apt_get().arg("update")).with_context(by_hand)?;
-    run(apt_get().args(["install", "-y", "--no-install-recommends"]).args(packages).stdout(std::process::Stdio::null()))
-        .with_context(by_hand)
+    run_within(DOWNLOAD_LIMIT, apt_get().arg("update")).with_context(by_hand)?;
+    let install = |word: &str| {
+        let mut install = apt_get();
+        install.args(["install", "--no-install-recommends", word]).args(packages);
+        install
+    };
+    // Unpacking has no limit: ended half-way it would leave a broken system.
+    run_within(DOWNLOAD_LIMIT, &mut install("--download-only")).with_context(by_hand)?;
+    run(&mut install("--no-download")).with_context(by_hand)
 }
 
-/// Installs a command from crates.io into the cache.
+/// Installs a command from crates.io into the cache. What an interrupted run has compiled is used again.
 fn cargo_install(package: &str, version: &str, program: &str, lock: bool) -> Result<PathBuf> {
+    let folder = installed(&format!("{package}-{version}"), &format!("{package} {version} (some minutes, once)"), |folder| {
+        let building = cache()?.join("tools/building");
+        let mut install = cargo();
+        install.args(["install", package, "--version", version, "--root"]).arg(folder);
+        install.env("CARGO_TARGET_DIR", &building).env("CARGO_HTTP_TIMEOUT", patience().as_secs().to_string());
+        if lock {
+            install.arg("--locked");
+        }
+        run_within(COMPILE_LIMIT, &mut install).with_context(|| {
+            format!(
+                "cannot install {package}: look at the network and at cargo's proxy and registry, then try again; it goes on where it \
+                 stopped. A {program} {version} on the search path does as well"
+            )
+        })?;
+        Ok(std::fs::remove_dir_all(building)?)
+    })?;
+    Ok(folder.join("bin").join(program))
+}
+
+/// The folder of this name among the tools. Where it is not there, `install` fills another that then takes the name: it is whole or not there.
+fn installed(name: &str, title: &str, install: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
     let tools = cache()?.join("tools");
-    let folder = tools.join(format!("{package}-{version}"));
-    let path = folder.join("bin").join(program);
-    if !path.exists() {
-        step(&format!("Installing {package} {version} (some minutes, once)"), || {
-            let building = tools.join("building");
-            let mut install = command("cargo");
-            install.args(["install", "--quiet", package, "--version", version, "--root"]).arg(&folder);
-            install.env("CARGO_TARGET_DIR", &building);
-            if lock {
-                install.arg("--locked");
-            }
-            run(&mut install)?;
-            Ok(std::fs::remove_dir_all(building)?)
+    let folder = tools.join(name);
+    if folder.exists() {
+        return Ok(folder);
+    }
+    let _lock = lock()?;
+    if !folder.exists() {
+        step(&format!("Installing {title}"), || {
+            let part = tools.join(format!("{name}.part"));
+            std::fs::create_dir_all(&part)?;
+            install(&part)?;
+            Ok(std::fs::rename(part, &folder)?)
         })?;
     }
-    Ok(path)
+    Ok(folder)
 }
 
 /// The version of a package that `Cargo.lock` names.
