@@ -16,7 +16,18 @@ const FIRST_LOAD_LIMIT: usize = 250 * 1024;
 /// Files of the web app that a first visit does not load: icons of the installed app, and what is loaded on demand.
 const NOT_FIRST_LOAD: &[&str] = &["png", "txt", "webmanifest", "wav", "mp3", "ogg"];
 /// What the web app is made of.
-const INPUTS: &[&str] = &["web", "wasm-core", "static", "xtask/src", "Cargo.toml", "Cargo.lock", "Trunk.toml", ".cargo"];
+const INPUTS: &[&str] = &[
+    "web",
+    "wasm-core",
+    "static",
+    "xtask/src/build.rs",
+    "xtask/src/tools.rs",
+    "xtask/src/wasm.rs",
+    "Cargo.toml",
+    "Cargo.lock",
+    "Trunk.toml",
+    ".cargo",
+];
 /// Folders therein of which nothing gets into the app.
 const NO_INPUTS: &[&str] = &["web/tests", "wasm-core/tests", "wasm-core/benches", "wasm-core/fuzz"];
 /// Beginnings of the names of variables by which a person may change what cargo and Trunk make.
