@@ -43,7 +43,7 @@ pub fn web() -> Result<()> {
     let trunk = Trunk::ensure()?;
     let _lock = lock(&root().join("target/web-dist.lock"), "building this web app")?;
     let mut build = trunk.release()?;
-    build.args(["build", "--release", "--cargo-profile", "web", "--offline", "--log", "warn"]);
+    build.args(["build", "--release", "--offline", "--log", "warn"]);
     let inputs = inputs(&build)?;
     let built = unless_fresh(&root().join("target/web-dist.stamp"), &inputs, &web_dist(), || {
         step("Building the web app", || {
