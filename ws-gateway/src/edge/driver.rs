@@ -17,8 +17,8 @@ use super::Gateway;
 use super::directory::Accounts;
 use super::limits::Use;
 use super::link::{Ending, Link, Queued};
-use crate::node::{Closing, FlowId, Hop, Input, Loaded, Node, Output, Query, Transport};
-use crate::store::{Store, StoreError, UserId};
+use crate::node::{Closing, FlowId, Hop, Input, Loaded, Node, Output, Query, Ticket, Transport};
+use crate::store::{Store, StoreError, Unit, UserId};
 
 /// Messages that may wait for the node.
 pub const QUEUE: usize = 4096;
@@ -74,12 +74,14 @@ pub struct Driver {
     node: Node<Accounts>,
     udp: Option<UdpSocket>,
     arrivals: mpsc::Receiver<Arrival>,
-    finished_sender: mpsc::UnboundedSender<Input>,
-    finished: mpsc::UnboundedReceiver<Input>,
+    finished_sender: mpsc::UnboundedSender<Vec<Input>>,
+    finished: mpsc::UnboundedReceiver<Vec<Input>>,
     flows: HashMap<FlowId, Flow>,
     dialled: HashMap<(Transport, SocketAddr), Dialled>,
     /// Links with something queued in this turn.
     unsent: Vec<Arc<Link>>,
+    /// What this turn wants written.
+    unwritten: Vec<(Ticket, Unit)>,
     /// Connections on which nobody may have signed in yet, in the order of their opening.
     strangers: VecDeque<(Instant, FlowId)>,
     accounts_version: u64,
@@ -111,6 +113,7 @@ impl Driver {
             flows: HashMap::new(),
             dialled: HashMap::new(),
             unsent: Vec::new(),
+            unwritten: Vec::new(),
             strangers: VecDeque::new(),
             datagram: vec![0; 65_536].into(),
             bindings: metrics::gauge!("tandem_bindings"),
@@ -137,7 +140,7 @@ impl Driver {
         self.settle();
         loop {
             let mut busy = false;
-            for input in finished.drain(..) {
+            for input in finished.drain(..).flatten() {
                 busy = true;
                 self.handle(input);
             }
@@ -153,6 +156,7 @@ impl Driver {
                 self.handle(Input::Timeout);
             }
             self.flush();
+            self.write();
             if let Some(moment) = last_moment
                 && (self.node.idle() || Instant::now() >= moment)
             {
@@ -185,6 +189,7 @@ impl Driver {
             }
         }
         self.flush();
+        self.write();
         for flow in self.flows.values() {
             flow.link.end(Ending::Stopping);
         }
@@ -281,17 +286,11 @@ impl Driver {
                             failed.push(hop);
                         }
                     }
-                    Output::Commit { ticket, unit } => {
-                        let sender = self.finished_sender.clone();
-                        self.gateway.writer.submit(unit, move |result| {
-                            // The driver is gone only when the gateway is.
-                            let _ = sender.send(Input::Stored { ticket, result });
-                        });
-                    }
+                    Output::Commit { ticket, unit } => self.unwritten.push((ticket, unit)),
                     Output::Load { ticket, query } => {
                         let (sender, store) = (self.finished_sender.clone(), Arc::clone(&self.gateway.store));
                         tokio::task::spawn_blocking(move || {
-                            let _ = sender.send(Input::Loaded { ticket, result: load(&*store, query) });
+                            let _ = sender.send(vec![Input::Loaded { ticket, result: load(&*store, query) }]);
                         });
                     }
                     Output::Close { flow, why } => {
@@ -361,6 +360,19 @@ impl Driver {
         for link in self.unsent.drain(..) {
             link.flush();
         }
+    }
+
+    /// Hands what this turn wants written to the writer, in one piece: it is woken once, and answers once.
+    fn write(&mut self) {
+        if self.unwritten.is_empty() {
+            return;
+        }
+        let (tickets, units): (Vec<_>, Vec<_>) = self.unwritten.drain(..).unzip();
+        let sender = self.finished_sender.clone();
+        self.gateway.writer.submit_all(units, move |results| {
+            // The driver is gone only when the gateway is.
+            let _ = sender.send(tickets.into_iter().zip(results).map(|(ticket, result)| Input::Stored { ticket, result }).collect());
+        });
     }
 
     fn each_second(&mut self) {

@@ -322,6 +322,14 @@ pub enum Write {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unit(pub Vec<Write>);
 
+impl Unit {
+    /// Whether nobody waits for it, so that it may wait a moment for other units to be written with: it only takes things off queues.
+    /// Until it is durable, a crash has the device get the message once more, as one between its answer and this unit has anyway.
+    pub fn can_wait(&self) -> bool {
+        self.0.iter().all(|write| matches!(write, Write::Unqueue { .. }))
+    }
+}
+
 impl From<Write> for Unit {
     fn from(write: Write) -> Unit {
         Unit(vec![write])

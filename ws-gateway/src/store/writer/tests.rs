@@ -72,7 +72,7 @@ fn stored(replies: Replies) -> Vec<u64> {
 fn what_waits_becomes_one_transaction() {
     let (store, gate) = Gated::new();
     let user = add(&store.inner, &["sip:alice@tandem.test"]);
-    let writer = Writer::start(Arc::clone(&store) as Arc<dyn Store>, Limits { queue: 1000, batch: 40 }).unwrap();
+    let writer = Writer::start(Arc::clone(&store) as Arc<dyn Store>, Limits { queue: 1000, batch: 40, ..Limits::default() }).unwrap();
     let replies = submit(&writer, user, 0..100);
     (0..100).for_each(|_| gate.send(Turn::Write).unwrap());
     assert_eq!(stored(replies), (1..=100).collect::<Vec<u64>>(), "answered in the order of submission");
@@ -84,7 +84,7 @@ fn what_waits_becomes_one_transaction() {
 fn a_full_queue_refuses_at_once() {
     let (store, gate) = Gated::new();
     let user = add(&store.inner, &["sip:alice@tandem.test"]);
-    let writer = Writer::start(store, Limits { queue: 10, batch: 10 }).unwrap();
+    let writer = Writer::start(store, Limits { queue: 10, batch: 10, ..Limits::default() }).unwrap();
     let replies = submit(&writer, user, 0..30);
     let refused: Vec<_> = replies.try_iter().collect();
     // Ten wait, and up to ten more may be in the hands of the thread.
@@ -92,6 +92,69 @@ fn a_full_queue_refuses_at_once() {
     assert!(refused.iter().all(|(_, result)| matches!(result, Err(StoreError::Busy(_)))));
     (0..30).for_each(|_| gate.send(Turn::Write).unwrap());
     assert_eq!(stored(replies).len(), 30 - refused.len());
+}
+
+/// What one turn of the driver wants written goes in, is written and is answered in one piece and in its order.
+#[test]
+fn a_piece_stays_whole() {
+    let (store, gate) = Gated::new();
+    let user = add(&store.inner, &["sip:alice@tandem.test"]);
+    let writer = Writer::start(Arc::clone(&store) as Arc<dyn Store>, Limits { queue: 10, batch: 1, ..Limits::default() }).unwrap();
+    let units = |range: std::ops::Range<usize>| {
+        range.map(|n| Write::Store(message(user, Direction::In, "sip:bob@tandem.test", &format!("m{n}"))).into()).collect::<Vec<Unit>>()
+    };
+    let (sender, replies) = mpsc::channel();
+    let put = |range| {
+        let sender = sender.clone();
+        writer.submit_all(units(range), move |results| sender.send(results).unwrap());
+    };
+    // The thread holds one piece at most, and one fits into the queue however long it is.
+    for piece in 0..4 {
+        put(piece * 10..piece * 10 + 10);
+    }
+    (0..4).for_each(|_| gate.send(Turn::Write).unwrap());
+    drop(sender);
+    writer.close();
+    let replies: Vec<Vec<_>> = replies.iter().collect();
+    assert_eq!(replies.iter().map(Vec::len).collect::<Vec<_>>(), [10; 4]);
+    let (refused, written): (Vec<_>, Vec<_>) = replies.into_iter().partition(|results| results[0].is_err());
+    assert!((2..=3).contains(&refused.len()));
+    assert!(refused.iter().flatten().all(|result| matches!(result, Err(StoreError::Busy(_)))));
+    let numbers = written.into_iter().flatten().map(|result| match result.unwrap().outcomes[..] {
+        [Outcome::Stored { seq }] => seq,
+        ref other => panic!("{other:?}"),
+    });
+    assert!(numbers.eq(1..=10 * (4 - refused.len() as u64)));
+    assert!(store.commits.load(Ordering::SeqCst) <= 2);
+}
+
+/// What only takes something off a queue waits for company, but not for ever; and nothing overtakes it.
+#[test]
+fn what_nobody_waits_for_waits_for_company() {
+    let (store, gate) = Gated::new();
+    let user = add(&store.inner, &["sip:alice@tandem.test"]);
+    let start = |patience| Writer::start(Arc::clone(&store) as Arc<dyn Store>, Limits { patience, ..Limits::default() }).unwrap();
+    let (sender, replies) = mpsc::channel();
+    let unqueue = |writer: &Writer, id| {
+        let sender = sender.clone();
+        let unit = Write::Unqueue { user, id: crate::store::PendingId(id) };
+        writer.submit(unit.into(), move |result| sender.send((id, result.unwrap().outcomes)).unwrap());
+    };
+    (0..10).for_each(|_| gate.send(Turn::Write).unwrap());
+    let writer = start(Duration::from_secs(600));
+    (1..=3).for_each(|id| unqueue(&writer, id));
+    assert!(replies.recv_timeout(Duration::from_millis(20)).is_err());
+    let stored_at = submit(&writer, user, 0..1);
+    assert_eq!(stored(stored_at), [1]);
+    assert_eq!(replies.try_iter().map(|(id, _)| id).collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!(store.commits.load(Ordering::SeqCst), 1);
+    // The end of the gateway waits for nothing.
+    unqueue(&writer, 4);
+    writer.close();
+    assert_eq!(replies.try_iter().count(), 1);
+    let writer = start(Duration::from_millis(1));
+    unqueue(&writer, 5);
+    assert_eq!(replies.recv().unwrap().0, 5);
 }
 
 /// Nothing of a failed transaction is acknowledged, and the next one is as good as any.
