@@ -10,7 +10,6 @@ pub mod device;
 pub mod dom;
 pub mod entropy;
 pub mod http;
-pub mod json;
 pub mod keep;
 pub mod links;
 pub mod notify;

@@ -103,11 +103,7 @@ pub fn NewConversation(props: &Props) -> Html {
     let onkeydown = {
         let list = list.clone();
         Callback::from(move |event: KeyboardEvent| {
-            let step = match event.key().as_str() {
-                "ArrowDown" => 1,
-                "ArrowUp" => -1,
-                _ => return,
-            };
+            let Some(step) = dom::arrow(&event) else { return };
             event.prevent_default();
             dom::move_focus(&list, "button", step);
         })

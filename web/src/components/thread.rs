@@ -3,6 +3,9 @@
 //! Only the rows near the view are in the page (see [`crate::window`]). Whatever changes above, the row that is being read stays where
 //! it is; at the end, the view follows what is new. Nothing here decides about messages: what happens is a command to the engine.
 
+mod rows;
+mod scrolling;
+
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -10,36 +13,29 @@ use gloo::events::EventListener;
 use wasm_bindgen_futures::spawn_local;
 use yew::prelude::*;
 
-use wasm_core::Time;
 use wasm_core::client::Command;
-use wasm_core::client::view::{Bubble as Message, Quote, Tick};
+use wasm_core::client::view::Quote;
 use wasm_core::cpm::address::Address;
 use wasm_core::cpm::ids::MessageId;
 
-use crate::components::bubble::{Bubble, Deed};
+use crate::components::bubble::Deed;
 use crate::components::composer::Composer;
 use crate::components::thread_list::count;
 use crate::route::Route;
 use crate::shell::device::Device;
+use crate::shell::dom;
 use crate::shell::links::{self, Outside};
 use crate::shell::scroll::{self, Place, SizeWatch};
-use crate::shell::{clock, dom};
 use crate::texts::Phrase;
 use crate::ui::avatar::avatar;
 use crate::ui::icon::{Glyph, icon};
-use crate::ui::spinner::spinner;
 use crate::who;
 use crate::window::{self, Heights, Layout};
 
 /// How many rows are drawn at first, and around a row that is jumped to.
 const MOST: usize = 60;
-/// How far beyond the view rows are drawn, and how near to its edge they must not end, in CSS pixels.
+/// How far beyond the view rows are drawn, in CSS pixels.
 const BEYOND: f64 = 1200.0;
-const MARGIN: f64 = 400.0;
-/// How near to the end counts as the end.
-const AT_END: f64 = 48.0;
-/// Messages of one side that are closer in time than this are drawn as one run.
-const RUN_MS: u64 = 5 * 60 * 1000;
 
 #[derive(Properties, PartialEq)]
 pub struct Props {
@@ -229,12 +225,7 @@ impl Component for Thread {
                 false
             }
             Msg::Key(event) => {
-                let step = match event.key().as_str() {
-                    "ArrowUp" => -1,
-                    "ArrowDown" => 1,
-                    _ => return false,
-                };
-                if dom::move_focus(&self.log, "article", step) {
+                if dom::arrow(&event).is_some_and(|step| dom::move_focus(&self.log, "article", step)) {
                     event.prevent_default();
                 }
                 false
@@ -369,105 +360,6 @@ impl Thread {
         fresh.max(props.unread)
     }
 
-    fn scrolled(&mut self, ctx: &Context<Self>) -> bool {
-        if self.stale {
-            return false;
-        }
-        self.place = scroll::place(&self.log);
-        let at_end = self.place.below() <= AT_END && self.drawn.end == self.order.len();
-        let turned = at_end != self.at_end;
-        self.at_end = at_end;
-        self.note_anchor();
-        self.read(ctx);
-        self.ask_for_older(ctx);
-        self.reframe() || turned
-    }
-
-    /// Draws other rows when the view comes near the edge of those that are drawn.
-    fn reframe(&mut self) -> bool {
-        let lead = self.lead();
-        let near = self.layout.touched(self.place.top - lead - MARGIN, self.place.view + 2.0 * MARGIN);
-        if near.start >= self.drawn.start && near.end <= self.drawn.end {
-            return false;
-        }
-        let wanted = self.layout.touched(self.place.top - lead - BEYOND, self.place.view + 2.0 * BEYOND);
-        let changed = wanted != self.drawn && !wanted.is_empty();
-        if changed {
-            self.stale = true;
-            self.drawn = wanted;
-        }
-        changed
-    }
-
-    /// Where in the scrolled space the first of all rows begins.
-    fn lead(&self) -> f64 {
-        scroll::offset(&self.log, &self.above) + self.place.top
-    }
-
-    /// After drawing: measures, makes the space above and below true, and puts the view where it belongs.
-    fn settle(&mut self, ctx: &Context<Self>) {
-        self.stale = false;
-        let mut news = false;
-        for (row, id) in scroll::rows(&self.log).iter().zip(&self.order[self.drawn.clone()]) {
-            news |= self.heights.note(id.clone(), row.height);
-        }
-        if news || self.layout.count() != self.order.len() {
-            self.layout = Layout::new(self.order.iter(), &self.heights);
-        }
-        dom::set_height(&self.above, self.layout.above(&self.drawn));
-        dom::set_height(&self.below, self.layout.below(&self.drawn));
-        let place = scroll::place(&self.log);
-        let rows = scroll::rows(&self.log);
-        let row = |wanted: &MessageId| {
-            let at = self.order[self.drawn.clone()].iter().position(|id| id == wanted)?;
-            rows.get(at).map(|row| (at, row.top))
-        };
-        match self.target.take() {
-            Some(Target::End) => {
-                scroll::set_top(&self.log, place.whole);
-                self.at_end = true;
-            }
-            Some(Target::Row { id, at, flash }) => {
-                if let Some((nth, top)) = row(&id) {
-                    scroll::set_top(&self.log, place.top + top - at * place.view);
-                    if flash {
-                        scroll::focus_row(&self.log, nth, true);
-                    }
-                }
-            }
-            None if self.at_end && self.drawn.end == self.order.len() => scroll::set_top(&self.log, place.whole),
-            None => {
-                if let Some((id, before)) = &self.anchor
-                    && let Some((nth, top)) = row(id)
-                    && let end = top + rows[nth].height
-                    && (end - before).abs() > 0.5
-                {
-                    scroll::set_top(&self.log, place.top + end - before);
-                }
-            }
-        }
-        self.place = scroll::place(&self.log);
-        let at_end = self.place.below() <= AT_END && self.drawn.end == self.order.len();
-        self.note_anchor();
-        let lead = self.lead();
-        let near = self.layout.touched(self.place.top - lead - MARGIN, self.place.view + 2.0 * MARGIN);
-        if near.start < self.drawn.start || near.end > self.drawn.end || at_end != self.at_end {
-            self.at_end = at_end;
-            ctx.link().send_message(Msg::Scrolled);
-        }
-        self.read(ctx);
-        self.ask_for_older(ctx);
-    }
-
-    fn note_anchor(&mut self) {
-        let rows = scroll::rows(&self.log);
-        let first = rows.iter().position(|row| row.top + row.height > 0.0);
-        self.anchor = first.and_then(|nth| Some((self.order.get(self.drawn.start + nth)?.clone(), rows[nth].top + rows[nth].height)));
-        if self.at_end {
-            self.seen = self.order.last().cloned();
-        }
-    }
-
     /// Says that all has been read, when the end is in view of a person.
     fn read(&mut self, ctx: &Context<Self>) {
         let props = ctx.props();
@@ -548,72 +440,4 @@ impl Thread {
         }
         false
     }
-
-    /// What stands before the first message.
-    fn beginning(&self, ctx: &Context<Self>) -> Html {
-        let props = ctx.props();
-        if self.drawn.start > 0 {
-            return html! {};
-        }
-        if props.device.thread(&props.with, |thread| thread.loading_older()) {
-            return html! { <div class="log__older">{ spinner(Some(Phrase::LoadingOlder.say())) }</div> };
-        }
-        if props.device.thread(&props.with, |thread| thread.has_older()) {
-            let onclick = ctx.link().callback(|_: MouseEvent| Msg::LoadOlder);
-            return html! { <div class="log__older"><button type="button" class="button button--plain" {onclick}>{ Phrase::LoadOlder.say() }</button></div> };
-        }
-        if self.order.is_empty() {
-            return html! {
-                <div class="blank">
-                    { avatar(props.with.as_str(), &props.title, true) }
-                    <h2>{ Phrase::EmptyThreadTitle(&props.title).say() }</h2>
-                    <p>{ Phrase::EmptyThreadHint.say() }</p>
-                </div>
-            };
-        }
-        html! { <p class="log__older">{ Phrase::BeginningOfThread(&props.title).say() }</p> }
-    }
-
-    fn rows(&self, ctx: &Context<Self>) -> Html {
-        let props = ctx.props();
-        if self.order.is_empty() {
-            return html! {};
-        }
-        // One more on either side tells whether a run or a day begins there.
-        let wide = self.drawn.start.saturating_sub(1)..(self.drawn.end + 1).min(self.order.len());
-        let messages = props.device.bubbles(&props.with, wide.clone());
-        let now = clock::now();
-        let count = self.order.len().to_string();
-        let active = self
-            .active
-            .as_ref()
-            .filter(|active| messages.iter().any(|message| message.id == **active))
-            .or(self.order[self.drawn.clone()].last());
-        let row = |at: usize| {
-            let nth = at - wide.start;
-            let message = messages.get(nth)?;
-            let before = nth.checked_sub(1).and_then(|before| messages.get(before));
-            let new_day = before.is_none_or(|before| clock::day(before.at) != clock::day(message.at));
-            let divided = self.divider.as_ref() == Some(&message.id);
-            let first = new_day || divided || !before.is_some_and(|before| is_run(before, message));
-            let next = messages.get(nth + 1).filter(|next| self.divider.as_ref() != Some(&next.id));
-            let last = !next.is_some_and(|next| is_run(message, next) && clock::day(next.at) == clock::day(message.at));
-            Some(html! {
-                <li key={message.id.as_str()} class="row" data-row="" aria-setsize={count.clone()} aria-posinset={(at + 1).to_string()}>
-                    if new_day { <div class="day"><span>{ day(message.at, now) }</span></div> }
-                    if divided { <div class="divider">{ Phrase::UnreadDivider.say() }</div> }
-                    <Bubble message={message.clone()} peer={props.title.clone()} {first} {last} active={active == Some(&message.id)} ondeed={ctx.link().callback(Msg::Deed)} />
-                </li>
-            })
-        };
-        html! { <ol aria-label={Phrase::MessagesWith(&props.title).say()}>{ for self.drawn.clone().filter_map(row) }</ol> }
-    }
-}
-
-fn is_run(before: &Message, after: &Message) -> bool {
-    before.outgoing == after.outgoing && after.at.0.abs_diff(before.at.0) < RUN_MS && before.tick != Some(Tick::Failed)
-}
-
-fn day(at: Time, now: Time) -> String {
-    clock::day_in_words(at, now)
 }

@@ -75,11 +75,7 @@ pub fn ThreadList(props: &Props) -> Html {
     let onlistkey = {
         let (list, search) = (list.clone(), props.search.clone());
         Callback::from(move |event: KeyboardEvent| {
-            let step = match event.key().as_str() {
-                "ArrowDown" => 1,
-                "ArrowUp" => -1,
-                _ => return,
-            };
+            let Some(step) = dom::arrow(&event) else { return };
             event.prevent_default();
             if !dom::move_focus(&list, ".entry", step) && step < 0 {
                 dom::focus(&search);

@@ -1,11 +1,10 @@
 //! Who is signed in: the session API, and the memory of it that lets the app open without a network.
 
 use wasm_core::Text;
-use wasm_core::cpm::address::Address;
-use wasm_core::cpm::history::{Person, Session};
+use wasm_core::cpm::history::{People, Person, Session, SignIn};
 use wasm_core::cpm::ids::InstanceId;
+use wasm_core::wire::json;
 
-use super::json::{Json, Writing};
 use super::{entropy, http, keep};
 
 const SESSION: &str = "session";
@@ -33,7 +32,7 @@ pub enum Standing {
 
 /// The session of last time, if there was no signing out since.
 pub fn remembered() -> Option<Session> {
-    session(&Json::parse(&keep::load(SESSION)?)?)
+    json::read(keep::load(SESSION)?.as_bytes()).ok()
 }
 
 /// This browser as a device: the same for all its tabs, for ever.
@@ -64,9 +63,8 @@ pub async fn standing() -> Standing {
 /// Signs in.
 pub async fn sign_in(address: &str, password: String, device_name: &str) -> Result<Session, Refusal> {
     keep::save(DEVICE_NAME, device_name);
-    let body = Writing::default().with("address", address).with("password", password);
-    let body = body.with("instance", instance().as_str()).with("device_name", device_name).finish();
-    let answer = http::ask("POST", "/api/session", Some(&body)).await;
+    let sign_in = SignIn { address: Text::from(address), password, instance: instance(), device_name: Text::from(device_name) };
+    let answer = http::ask("POST", "/api/session", json::write(&sign_in).ok().as_deref()).await;
     if let Some(session) = taken(&answer) {
         return Ok(session);
     }
@@ -93,25 +91,12 @@ pub fn forget() {
 pub async fn people(query: &str) -> Option<Vec<Person>> {
     let query = js_sys::encode_uri_component(query);
     let answer = http::ask("GET", &format!("/api/people?q={}", String::from(query)), None).await;
-    let person =
-        |person: &Json| Some(Person { address: Address::parse(&person.text("address")?)?, name: Text::from(person.text("name")?) });
-    answer.json().map(|people| people.list("people").iter().filter_map(person).collect())
+    answer.json().map(|People { people }| people)
 }
 
 /// The session that an answer tells of, which is remembered.
 fn taken(answer: &http::Answer) -> Option<Session> {
-    let session = session(&answer.json()?)?;
+    let session = answer.json()?;
     keep::save(SESSION, answer.text()?);
     Some(session)
-}
-
-fn session(json: &Json) -> Option<Session> {
-    Some(Session {
-        address: Address::parse(&json.text("address")?)?,
-        addresses: json.list("addresses").iter().filter_map(|address| Address::parse(&address.as_text()?)).collect(),
-        name: Text::from(json.text("name")?),
-        domain: Text::from(json.text("domain")?),
-        instance: InstanceId::parse(&Text::from(json.text("instance")?))?,
-        device_name: Text::from(json.text("device_name")?),
-    })
 }

@@ -113,6 +113,15 @@ pub fn focus(node: &NodeRef) {
     }
 }
 
+/// Which way an arrow key leads in a list, if it is one.
+pub fn arrow(event: &KeyboardEvent) -> Option<i32> {
+    match event.key().as_str() {
+        "ArrowDown" => Some(1),
+        "ArrowUp" => Some(-1),
+        _ => None,
+    }
+}
+
 /// Moves the focus by `step` among the elements inside `within` that match; from outside of them, to the first or the last.
 /// True when there was one to move to.
 pub fn move_focus(within: &NodeRef, matching: &str, step: i32) -> bool {

@@ -3,12 +3,14 @@
 use bytes::Bytes;
 use gloo::timers::callback::Timeout;
 use js_sys::Uint8Array;
+use serde::de::DeserializeOwned;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, Headers, RequestCredentials, RequestInit, Response};
 
+use wasm_core::wire::json;
+
 use super::dom::window;
-use super::json::Json;
 
 /// How long an answer may take.
 const PATIENCE_MS: u32 = 30_000;
@@ -26,9 +28,9 @@ impl Answer {
         std::str::from_utf8(&self.body).ok()
     }
 
-    /// The body as JSON, when the answer is a success.
-    pub fn json(&self) -> Option<Json> {
-        if self.is_success() { Json::parse(self.text()?) } else { None }
+    /// What the body says, when the answer is a success.
+    pub fn json<T: DeserializeOwned>(&self) -> Option<T> {
+        if self.is_success() { json::read(&self.body).ok() } else { None }
     }
 
     /// 2xx.

@@ -1,15 +1,16 @@
 //! What a person has chosen in this browser: appearance, notifications, sound, recent emoji.
 
-use js_sys::Array;
-use wasm_bindgen::JsValue;
+use serde::{Deserialize, Serialize};
 
-use super::json::{Json, Writing};
+use wasm_core::wire::json;
+
 use super::{dom, keep};
 
 const KEY: &str = "settings";
 
 /// Light or dark.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Appearance {
     #[default]
     System,
@@ -18,7 +19,8 @@ pub enum Appearance {
 }
 
 /// All choices; what an older version did not know has its default.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Settings {
     pub appearance: Appearance,
     pub notify: bool,
@@ -36,31 +38,14 @@ impl Default for Settings {
 impl Settings {
     /// As they were left.
     pub fn load() -> Settings {
-        let usual = Settings::default();
-        let Some(json) = keep::load(KEY).and_then(|text| Json::parse(&text)) else { return usual };
-        Settings {
-            appearance: match json.text("appearance").as_deref() {
-                Some("light") => Appearance::Light,
-                Some("dark") => Appearance::Dark,
-                _ => Appearance::System,
-            },
-            notify: json.flag("notify").unwrap_or(usual.notify),
-            show_text: json.flag("show_text").unwrap_or(usual.show_text),
-            sound: json.flag("sound").unwrap_or(usual.sound),
-            recent_emoji: json.list("recent_emoji").iter().filter_map(Json::as_text).collect(),
-        }
+        keep::load(KEY).and_then(|text| json::read(text.as_bytes()).ok()).unwrap_or_default()
     }
 
     /// Keeps them for the next time.
     pub fn save(&self) {
-        let appearance = match self.appearance {
-            Appearance::System => "system",
-            Appearance::Light => "light",
-            Appearance::Dark => "dark",
-        };
-        let recent: Array = self.recent_emoji.iter().map(|emoji| JsValue::from_str(emoji)).collect();
-        let settings = Writing::default().with("appearance", appearance).with("notify", self.notify).with("show_text", self.show_text);
-        keep::save(KEY, &settings.with("sound", self.sound).with("recent_emoji", recent).finish());
+        if let Ok(text) = json::write(self) {
+            keep::save(KEY, &text);
+        }
     }
 
     /// Puts the chosen appearance on the page.
