@@ -31,7 +31,8 @@ impl Machine {
             fs::create_dir_all(machine.at(folder)).expect("a folder");
         }
         let lock = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.lock")).expect("Cargo.lock");
-        let bindgen = lock.split_once("name = \"wasm-bindgen\"\nversion = \"").and_then(|(_, rest)| rest.split('"').next()).expect("a version");
+        let bindgen =
+            lock.split_once("name = \"wasm-bindgen\"\nversion = \"").and_then(|(_, rest)| rest.split('"').next()).expect("a version");
         machine.script("rustc", &format!("echo {}", machine.at("sysroot").display()));
         machine.script("rustup", rustup);
         machine.script("id", "echo 1000");
