@@ -5,4 +5,5 @@ pub mod envelope;
 pub mod feature;
 pub mod history;
 pub mod ids;
+pub mod preferences;
 pub mod receipt;

@@ -1,6 +1,7 @@
 //! XML as the service uses it: small documents, namespaces, no document types.
 //!
-//! [`reader`] pulls elements out of an untrusted document under limits on size, depth and counts; [`writer`] prints one. The children
+//! [`reader`] pulls elements out of an untrusted document under limits on size, depth and counts; [`tree`] keeps all of one with the place
+//! of each part; [`writer`] prints one. The children
 //! beside them are the documents themselves: [`reginfo`] [RFC3680, RFC5628] and [`resource_lists`] [RFC4826, RFC5364, RFC5365]. IMDN and
 //! is-composing documents live with their formats in `wire`. A document type declaration is refused, so that no entity can be defined;
 //! the encoding is UTF-8 whatever the declaration says.
@@ -8,6 +9,7 @@
 pub mod reader;
 pub mod reginfo;
 pub mod resource_lists;
+pub mod tree;
 pub mod writer;
 
 use thiserror::Error;

@@ -157,10 +157,15 @@ impl<'a> Reader<'a> {
 
     /// An error at the place that was read last.
     pub fn fault(&self, fault: Fault) -> XmlError {
-        XmlError { fault, offset: usize::try_from(self.events.buffer_position()).unwrap_or(usize::MAX) }
+        XmlError { fault, offset: self.offset() }
     }
 
-    fn event(&mut self) -> Result<Event<'a>, XmlError> {
+    /// The byte up to which the document has been read.
+    pub(super) fn offset(&self) -> usize {
+        usize::try_from(self.events.buffer_position()).unwrap_or(usize::MAX)
+    }
+
+    pub(super) fn event(&mut self) -> Result<Event<'a>, XmlError> {
         match self.events.read_event() {
             Ok(Event::DocType(_)) => Err(self.fault(Fault::Doctype)),
             Ok(event) => Ok(event),
@@ -169,7 +174,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn open(&mut self, start: BytesStart<'a>) -> Result<Element<'a>, XmlError> {
+    pub(super) fn open(&mut self, start: BytesStart<'a>) -> Result<Element<'a>, XmlError> {
         self.elements += 1;
         if self.depth >= self.limits.depth {
             return Err(self.fault(Fault::TooDeep));
@@ -201,18 +206,23 @@ impl<'a> Reader<'a> {
             self.bindings.push(Binding { prefix: prefix.to_owned(), namespace, depth: self.depth });
         }
         let prefix = start.name().0.split_once(':').map_or("", |(prefix, _)| prefix);
-        let namespace = self.bindings.iter().rev().find(|binding| binding.prefix == prefix).and_then(|binding| binding.namespace.clone());
+        let namespace = self.namespace(prefix);
         Ok(Element { start, namespace })
     }
 
-    fn close(&mut self) {
+    /// The namespace that a prefix stands for in the element that is being read.
+    pub(super) fn namespace(&self, prefix: &str) -> Option<Text> {
+        self.bindings.iter().rev().find(|binding| binding.prefix == prefix).and_then(|binding| binding.namespace.clone())
+    }
+
+    pub(super) fn close(&mut self) {
         self.depth = self.depth.saturating_sub(1);
         while self.bindings.last().is_some_and(|binding| binding.depth > self.depth) {
             self.bindings.pop();
         }
     }
 
-    fn resolve(&self, reference: &BytesRef<'_>) -> Result<char, XmlError> {
+    pub(super) fn resolve(&self, reference: &BytesRef<'_>) -> Result<char, XmlError> {
         let character = match &**reference {
             "amp" => Some('&'),
             "lt" => Some('<'),
