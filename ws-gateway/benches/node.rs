@@ -12,6 +12,7 @@ use bytes::Bytes;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use wasm_core::cpm::address::Address;
 use wasm_core::cpm::envelope::Envelope;
+use wasm_core::cpm::preferences::Preferences;
 use wasm_core::wire::sip::{
     CSeq, CallId, Contact, Expires, From, HeaderName, Limits, MaxForwards, Message, Method, Request, Response, SipUri, Status, To, Via,
 };
@@ -29,6 +30,10 @@ impl Directory for Accounts {
 
     fn user(&self, user: UserId) -> Option<Arc<Account>> {
         self.0.values().find(|account| account.user == user).cloned()
+    }
+
+    fn preferences(&self, _: UserId) -> Arc<Preferences> {
+        Arc::default()
     }
 }
 

@@ -1,16 +1,17 @@
-//! The accounts in memory, as the node and the sign-in look them up.
+//! The accounts and their preferences in memory, as the node and the sign-in look them up.
 //!
-//! Read whole from the store whenever its `accounts_version` has grown, which is looked at no more than every 100 ms, so that what an
-//! operator's command changes holds here at once.
+//! The accounts are read whole from the store whenever its `accounts_version` has grown, which is looked at no more than every 100 ms, so
+//! that what an operator's command changes holds here at once. Preferences are read at the start; whoever writes them says so here.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use wasm_core::cpm::address::Address;
+use wasm_core::cpm::preferences::Preferences;
 
 use crate::node::Directory;
-use crate::store::{Account, Store, StoreError, UserId};
+use crate::store::{Account, DocumentKind, Store, StoreError, UserId};
 
 /// How old the knowledge of the version may be.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -22,6 +23,15 @@ pub struct Accounts(Arc<Shared>);
 struct Shared {
     store: Arc<dyn Store>,
     known: Mutex<Known>,
+    preferences: RwLock<HashMap<UserId, Chosen>>,
+    /// The preferences of those who have none.
+    usual: Arc<Preferences>,
+}
+
+/// What a user prefers since a change of their box; nothing after they dropped it.
+struct Chosen {
+    version: u64,
+    preferences: Option<Arc<Preferences>>,
 }
 
 struct Known {
@@ -35,7 +45,16 @@ impl Accounts {
     /// Reads them all.
     pub fn load(store: Arc<dyn Store>) -> Result<Accounts, StoreError> {
         let known = Known::read(&*store, store.accounts_version()?)?;
-        Ok(Accounts(Arc::new(Shared { store, known: Mutex::new(known) })))
+        let preferences = RwLock::new(read_preferences(&*store)?);
+        Ok(Accounts(Arc::new(Shared { store, known: Mutex::new(known), preferences, usual: Arc::default() })))
+    }
+
+    /// Takes note of a change to a user's preferences, unless a later one is known: changes are told of in no certain order.
+    pub fn prefers(&self, user: UserId, version: u64, preferences: Option<Preferences>) {
+        let mut known = self.0.preferences.write().unwrap_or_else(PoisonError::into_inner);
+        if known.get(&user).is_none_or(|chosen| chosen.version < version) {
+            known.insert(user, Chosen { version, preferences: preferences.map(Arc::new) });
+        }
     }
 
     /// What is known, made fresh where it is due.
@@ -49,7 +68,11 @@ impl Accounts {
                 false => Known::read(store, version).map(Some),
             });
             match fresh {
-                Ok(Some(fresh)) => *known = fresh,
+                Ok(Some(fresh)) => {
+                    let mut preferences = self.0.preferences.write().unwrap_or_else(PoisonError::into_inner);
+                    preferences.retain(|user, _| fresh.by_user.contains_key(user));
+                    *known = fresh;
+                }
                 Ok(None) => {}
                 // What is known holds on; the next look may succeed.
                 Err(error) => tracing::error!(%error, "the accounts cannot be read"),
@@ -79,6 +102,18 @@ impl Accounts {
     }
 }
 
+fn read_preferences(store: &dyn Store) -> Result<HashMap<UserId, Chosen>, StoreError> {
+    let documents = store.all_documents(DocumentKind::Preferences)?;
+    let read = documents.into_iter().filter_map(|document| match Preferences::parse(&document.body) {
+        Ok(preferences) => Some((document.user, Chosen { version: document.version, preferences: Some(Arc::new(preferences)) })),
+        Err(error) => {
+            tracing::error!(user = document.user.0, %error, "preferences cannot be read: the usual ones hold");
+            None
+        }
+    });
+    Ok(read.collect())
+}
+
 impl Known {
     fn read(store: &dyn Store, version: u64) -> Result<Known, StoreError> {
         let accounts: Vec<Arc<Account>> = store.accounts()?.into_iter().map(Arc::new).collect();
@@ -102,6 +137,12 @@ impl Directory for Accounts {
     fn user(&self, user: UserId) -> Option<Arc<Account>> {
         self.known().by_user.get(&user).cloned()
     }
+
+    fn preferences(&self, user: UserId) -> Arc<Preferences> {
+        let known = self.0.preferences.read().unwrap_or_else(PoisonError::into_inner);
+        let chosen = known.get(&user).and_then(|chosen| chosen.preferences.as_ref());
+        Arc::clone(chosen.unwrap_or(&self.0.usual))
+    }
 }
 
 impl std::fmt::Debug for Accounts {
@@ -115,6 +156,37 @@ mod tests {
     use super::*;
     use crate::accounts::{NewUser, add, remove};
     use crate::store::Sqlite;
+
+    /// R234: preferences are there at once, after a restart too, and an older change never takes the place of a newer one.
+    #[test]
+    fn preferences_are_known_from_the_start() {
+        use crate::store::{Expect, Outcome, Write};
+        let store: Arc<dyn Store> = Arc::new(Sqlite::in_memory().unwrap());
+        let user =
+            add(&*store, &NewUser { address: "sip:bob@tandem.test".into(), password: "secret".into(), ..NewUser::default() }).unwrap();
+        let chosen = |read_reports| {
+            let mut preferences = Preferences::default();
+            preferences.profiles[0].read_reports = read_reports;
+            preferences
+        };
+        let body = chosen(false).encode();
+        let put = Write::PutDocument { user, kind: DocumentKind::Preferences, name: "index".into(), body, expect: Expect::Any };
+        let Ok(applied) = &store.commit(vec![put.into()])[0] else { panic!() };
+        let Outcome::Kept { version } = applied.outcomes[0] else { panic!() };
+        let accounts = Accounts::load(Arc::clone(&store)).unwrap();
+        assert_eq!(*accounts.preferences(user), chosen(false));
+        assert_eq!(*accounts.preferences(UserId(-1)), Preferences::default());
+        accounts.prefers(user, version + 2, Some(chosen(true)));
+        accounts.prefers(user, version + 1, Some(chosen(false)));
+        assert_eq!(*accounts.preferences(user), chosen(true));
+        accounts.prefers(user, version + 3, None);
+        accounts.prefers(user, version + 2, Some(chosen(false)));
+        assert_eq!(*accounts.preferences(user), Preferences::default());
+        remove(&*store, "sip:bob@tandem.test").unwrap();
+        std::thread::sleep(PATIENCE);
+        accounts.user(user);
+        assert!(accounts.0.preferences.read().unwrap().is_empty());
+    }
 
     /// R317: what an operator changes holds without a restart.
     #[test]

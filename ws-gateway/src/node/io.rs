@@ -7,6 +7,7 @@ use bytes::Bytes;
 use wasm_core::Text;
 use wasm_core::cpm::address::Address;
 use wasm_core::cpm::ids::MessageId;
+use wasm_core::cpm::preferences::Preferences;
 use wasm_core::wire::sip::Message;
 
 use crate::store::{Account, Applied, Direction, Entry, PendingId, Queued, StoreError, StoredBinding, Unit, UserId};
@@ -251,11 +252,14 @@ pub enum Function {
     Participating,
 }
 
-/// The accounts, as the node may look them up: at once, from memory.
+/// The accounts and their preferences, as the node may look them up: at once, from memory.
 pub trait Directory {
     /// The account that owns this address.
     fn account(&self, address: &Address) -> Option<Arc<Account>>;
 
     /// The account of this user.
     fn user(&self, user: UserId) -> Option<Arc<Account>>;
+
+    /// What this user prefers, or what holds for those who never said.
+    fn preferences(&self, user: UserId) -> Arc<Preferences>;
 }

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use wasm_core::client::{self, Socket};
 use wasm_core::cpm::address::Address;
 use wasm_core::cpm::ids::InstanceId;
+use wasm_core::cpm::preferences::Preferences;
 use wasm_core::sip::digest::Ha1;
 use wasm_core::wire::sip::Method;
 use wasm_core::{Entropy, Text, Time};
@@ -132,6 +133,10 @@ impl Directory for Accounts {
 
     fn user(&self, user: UserId) -> Option<Arc<Account>> {
         self.0.read().unwrap().values().find(|account| account.user == user).cloned()
+    }
+
+    fn preferences(&self, _: UserId) -> Arc<Preferences> {
+        Arc::default()
     }
 }
 
