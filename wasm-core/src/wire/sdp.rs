@@ -6,7 +6,7 @@
 use core::net::IpAddr;
 
 use bytes::Bytes;
-pub use sdp_types::{Attribute, Connection, Media, Session, Setup};
+pub use sdp_types::{AddrType, Attribute, Connection, Media, NetType, Session, Setup};
 use sdp_types::{Origin, ParserError};
 use thiserror::Error;
 
@@ -310,7 +310,7 @@ fn value<'a>(attributes: &'a [Attribute], name: &str) -> Option<&'a str> {
 }
 
 /// Whether a media type is in a range such as `*`, `text/*` or `text/plain`.
-fn in_range(range: &str, media_type: &str) -> bool {
+pub(crate) fn in_range(range: &str, media_type: &str) -> bool {
     let whole = |kind: &str| {
         media_type.get(..kind.len()).is_some_and(|start| start.eq_ignore_ascii_case(kind)) && media_type[kind.len()..].starts_with('/')
     };
