@@ -1,9 +1,11 @@
 //! `run`: the product on this machine, with the embedded store and demo users.
 
-use anyhow::Result;
+use std::os::unix::process::CommandExt as _;
+
+use anyhow::{Context, Result};
 
 use crate::build;
-use crate::shell::{command, root, run as run_command};
+use crate::shell::{command, root};
 
 /// Builds everything and serves it until interrupted; `args` are further flags of `ws-gateway serve`.
 pub fn run(args: &[String]) -> Result<()> {
@@ -14,5 +16,5 @@ pub fn run(args: &[String]) -> Result<()> {
         serve.arg("--data-dir").arg(root().join("data"));
     }
     println!("==> Starting (Ctrl+C stops)");
-    run_command(serve.args(args))
+    Err(serve.args(args).exec()).context("cannot start the gateway")
 }
