@@ -45,9 +45,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How many read at the same time.
 const READERS: usize = 4;
 
-/// Pages in the log before they are brought into the database: few enough to keep recovery short, many enough that a page which
+/// The size of a page in a new database. A message changes a few bytes on each of six or seven pages, and a commit writes these whole:
+/// half of SQLite's default is two fifths less to write, while a quarter costs more in deeper trees than it spares.
+const PAGE_SIZE: i64 = 2048;
+
+/// Pages in the log before they are brought into the database: few enough (128 MB) to keep recovery short, many enough that a page which
 /// changes all the time is copied once for many commits.
-const CHECKPOINT_PAGES: i64 = 16_000;
+const CHECKPOINT_PAGES: i64 = 64_000;
 
 /// A database up to this size is checked whole when it is opened.
 const CHECKED_SIZE: u64 = 32 << 20;
@@ -171,6 +175,7 @@ fn prepare(path: &Path, mut connection: Connection) -> Result<Connection, StoreE
     connection.busy_timeout(PATIENCE).map_err(explain)?;
     connection.set_prepared_statement_cache_capacity(64);
     stabilise(&connection).map_err(explain)?;
+    connection.pragma_update(None, "page_size", PAGE_SIZE).map_err(explain)?;
     connection.pragma_update(None, "journal_mode", "WAL").map_err(explain)?;
     connection.pragma_update(None, "synchronous", "FULL").map_err(explain)?;
     connection.pragma_update(None, "foreign_keys", true).map_err(explain)?;

@@ -7,11 +7,10 @@ INSERT INTO binding (user, key, address, contact, path, call_id, cseq, hop, user
 INSERT INTO server_secret (name, value) VALUES ('nonce', zeroblob(32));
 INSERT INTO counter (name, value) VALUES ('accounts', 1), ('pending', 1);
 INSERT INTO box (user, cursor) VALUES (7, 1);
-INSERT INTO folder (user, id, peer) VALUES (7, 1, 'sip:bob@tandem.test');
-INSERT INTO folder_state (user, folder, newest, change, unread) VALUES (7, 1, 1, 1, 0);
+INSERT INTO folder (user, id, peer, seen, change) VALUES (7, 1, 'sip:bob@tandem.test', 0, 0);
 INSERT INTO content (id, message_id, sender, recipient, date, content_type, wants, body)
     VALUES (1, 'm1', 'sip:alice@tandem.test', 'sip:bob@tandem.test', 5, 'text/plain', 5, CAST('hello from the past' AS BLOB));
 -- The key is the start of SHA-256 of 'm1'.
-INSERT INTO entry (user, folder, seq, change, outgoing, key, content, receipt, seen, delivery_claimed, display_claimed)
-    VALUES (7, 1, 1, 1, 1, 222161256667809, 1, 1, 1, 0, 0);
+INSERT INTO entry (user, folder, seq, change, outgoing, incoming, key, content, receipt, seen, delivery_claimed, display_claimed)
+    VALUES (7, 1, 1, 1, 1, 0, 222161256667809, 1, 1, 1, 0, 0);
 INSERT INTO pending (id, user, kind, expires_at, message_id, request) VALUES (1, 7, 0, 9, 'm2', zeroblob(9));

@@ -69,20 +69,13 @@ CREATE TABLE folder (
     -- The seq of the folder's first message.
     id INTEGER NOT NULL,
     peer TEXT NOT NULL,
+    -- How many of its incoming messages were seen: so many from the first on.
+    seen INTEGER NOT NULL,
+    -- The greatest change of a message after it came.
+    change INTEGER NOT NULL,
     PRIMARY KEY (user, id)
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX folder_with ON folder (user, peer);
-
--- What each message changes of its folder, apart from the address: a tenth less to write.
-CREATE TABLE folder_state (
-    user INTEGER NOT NULL,
-    folder INTEGER NOT NULL,
-    newest INTEGER NOT NULL,
-    -- The greatest change of its messages.
-    change INTEGER NOT NULL,
-    unread INTEGER NOT NULL,
-    PRIMARY KEY (user, folder)
-) STRICT, WITHOUT ROWID;
 
 -- What a message is, once for all copies that one unit stores.
 CREATE TABLE content (
@@ -101,13 +94,16 @@ CREATE TABLE content (
 ) STRICT;
 
 -- A user's copy: small, so that many lie on one page, and next to its neighbours in the thread. What a new message costs is the
--- number of pages that it touches, so there is no index by seq alone: `folder_state.change` tells where to look.
+-- number of pages that it touches. Hence no index by seq alone, and nothing of `folder` that changes with each message: the newest
+-- entry of a folder tells what is new in it.
 CREATE TABLE entry (
     user INTEGER NOT NULL,
     folder INTEGER NOT NULL,
     seq INTEGER NOT NULL,
     change INTEGER NOT NULL,
     outgoing INTEGER NOT NULL,
+    -- How many of the folder's messages were incoming, with this one: the newest one's count without `folder.seen` are unread.
+    incoming INTEGER NOT NULL,
     -- 48 bits of the message identifier's hash; the identifier itself is compared in `content`.
     key INTEGER NOT NULL,
     content INTEGER NOT NULL,
@@ -117,7 +113,8 @@ CREATE TABLE entry (
     display_claimed INTEGER NOT NULL,
     PRIMARY KEY (user, folder, seq)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX entry_by_key ON entry (user, key);
+-- By key first: all copies of a message are on one page.
+CREATE INDEX entry_by_key ON entry (key, user);
 -- Only those that changed after they came: the others are found by seq.
 CREATE INDEX entry_changed ON entry (user, change) WHERE change > seq;
 

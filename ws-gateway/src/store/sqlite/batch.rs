@@ -148,15 +148,15 @@ impl<'c> Batch<'c> {
         let found = self
             .connection
             .prepare_cached(
-                "SELECT f.id, s.newest, s.change, s.unread \
-                 FROM folder f JOIN folder_state s ON s.user = f.user AND s.folder = f.id WHERE f.user = ?1 AND f.peer = ?2",
+                "SELECT f.id, e.incoming, f.seen, f.change FROM folder f JOIN entry e ON e.user = f.user AND e.folder = f.id \
+                 AND e.seq = (SELECT max(seq) FROM entry WHERE user = f.user AND folder = f.id) WHERE f.user = ?1 AND f.peer = ?2",
             )?
             .query_row(params![user.0, with.as_str()], |row| {
                 Ok(Folder {
                     id: columns::read_count(row, 0)?,
-                    newest: columns::read_count(row, 1)?,
-                    change: columns::read_count(row, 2)?,
-                    unread: row.get(3)?,
+                    incoming: row.get(1)?,
+                    seen: row.get(2)?,
+                    change: columns::read_count(row, 3)?,
                     kept: true,
                     dirty: false,
                 })
@@ -168,7 +168,7 @@ impl<'c> Batch<'c> {
         Ok(found)
     }
 
-    /// Has a folder's new state written back.
+    /// Has a folder's row written.
     fn put_folder(&mut self, user: UserId, with: &Address, folder: Folder) {
         if !folder.dirty {
             self.dirty_folders.push((user, with.clone()));
@@ -176,10 +176,10 @@ impl<'c> Batch<'c> {
         self.cache.put_folder(user, with, Folder { dirty: true, ..folder });
     }
 
-    /// Notes a change to a message of a folder.
-    fn folder_changed(&mut self, user: UserId, with: &Address, change: u64, unread: i64) -> Result<(), Fault> {
+    /// Notes a change to a message of a folder, and how many were seen by it.
+    fn folder_changed(&mut self, user: UserId, with: &Address, change: u64, seen: i64) -> Result<(), Fault> {
         if let Some(folder) = self.folder(user, with)? {
-            self.put_folder(user, with, Folder { change, unread: folder.unread + unread, ..folder });
+            self.put_folder(user, with, Folder { change, seen: folder.seen + seen, ..folder });
         }
         Ok(())
     }
@@ -204,15 +204,28 @@ impl<'c> Batch<'c> {
         }
         let content = self.content(message)?;
         let seq = self.advance(user)?;
-        let folder = known.unwrap_or(Folder { id: seq, newest: 0, change: 0, unread: 0, kept: false, dirty: false });
+        let before = known.unwrap_or(Folder { id: seq, incoming: 0, seen: 0, change: 0, kept: false, dirty: false });
+        let folder = Folder { incoming: before.incoming + i64::from(!outgoing), ..before };
         self.connection
             .prepare_cached(
-                "INSERT INTO entry (user, folder, seq, change, outgoing, key, content, receipt, seen, delivery_claimed, display_claimed) \
-                 VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7, ?4, 0, 0)",
+                "INSERT INTO entry \
+                 (user, folder, seq, change, outgoing, incoming, key, content, receipt, seen, delivery_claimed, display_claimed) \
+                 VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7, ?8, ?4, 0, 0)",
             )?
-            .execute(params![user.0, count(folder.id), count(seq), outgoing, key, content, columns::receipt(message.receipt)])?;
-        let unread = folder.unread + i64::from(!outgoing);
-        self.put_folder(user, &message.with, Folder { newest: seq, change: seq, unread, ..folder });
+            .execute(params![
+                user.0,
+                count(folder.id),
+                count(seq),
+                outgoing,
+                folder.incoming,
+                key,
+                content,
+                columns::receipt(message.receipt)
+            ])?;
+        match known {
+            Some(_) => self.cache.put_folder(user, &message.with, folder),
+            None => self.put_folder(user, &message.with, folder),
+        }
         Ok(Outcome::Stored { seq })
     }
 
@@ -342,7 +355,8 @@ impl<'c> Batch<'c> {
         let Some(folder) = self.folder(user, with)? else {
             return Ok(Outcome::Missing);
         };
-        if folder.unread == 0 {
+        let unread = folder.incoming - folder.seen;
+        if unread == 0 {
             return Ok(Outcome::Unchanged);
         }
         // The unseen ones are the newest, and their number is known: the walk back from the newest ends when all were found.
@@ -351,7 +365,7 @@ impl<'c> Batch<'c> {
             let mut statement = self.connection.prepare_cached(
                 "SELECT e.seq FROM entry e WHERE e.user = ?1 AND e.folder = ?2 AND e.outgoing = 0 AND e.seen = 0 ORDER BY e.seq DESC LIMIT ?3",
             )?;
-            let mut rows = statement.query(params![user.0, count(folder.id), folder.unread])?;
+            let mut rows = statement.query(params![user.0, count(folder.id), unread])?;
             while let Some(row) = rows.next()? {
                 let seq = columns::read_count(row, 0)?;
                 if seq <= up_to {
@@ -365,7 +379,7 @@ impl<'c> Batch<'c> {
                 "UPDATE entry SET seen = 1, change = ?4 WHERE user = ?1 AND folder = ?2 AND seq = ?3",
                 params![user.0, count(folder.id), count(*seq), count(change)],
             )?;
-            self.folder_changed(user, with, change, -1)?;
+            self.folder_changed(user, with, change, 1)?;
         }
         Ok(if seqs.is_empty() { Outcome::Unchanged } else { Outcome::Changed })
     }
@@ -437,12 +451,11 @@ impl<'c> Batch<'c> {
         for (user, with) in std::mem::take(&mut self.dirty_folders) {
             let Some(folder) = self.cache.folder(user, &with) else { continue };
             let sql = if folder.kept {
-                "UPDATE folder_state SET newest = ?3, change = ?4, unread = ?5 WHERE user = ?1 AND folder = ?2"
+                "UPDATE folder SET seen = ?4, change = ?5 WHERE user = ?1 AND id = ?2 AND peer = ?3"
             } else {
-                self.run("INSERT INTO folder (user, id, peer) VALUES (?1, ?2, ?3)", params![user.0, count(folder.id), with.as_str()])?;
-                "INSERT INTO folder_state (user, folder, newest, change, unread) VALUES (?1, ?2, ?3, ?4, ?5)"
+                "INSERT INTO folder (user, id, peer, seen, change) VALUES (?1, ?2, ?3, ?4, ?5)"
             };
-            self.run(sql, params![user.0, count(folder.id), count(folder.newest), count(folder.change), folder.unread])?;
+            self.run(sql, params![user.0, count(folder.id), with.as_str(), folder.seen, count(folder.change)])?;
             self.cache.put_folder(user, &with, Folder { kept: true, dirty: false, ..folder });
         }
         Ok(())

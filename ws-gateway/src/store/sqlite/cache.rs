@@ -50,11 +50,13 @@ impl Cache {
 #[derive(Clone, Copy)]
 pub(super) struct Folder {
     pub(super) id: u64,
-    pub(super) newest: u64,
+    /// How many of its messages were incoming, and how many of these were seen.
+    pub(super) incoming: i64,
+    pub(super) seen: i64,
+    /// The greatest change of a message after it came.
     pub(super) change: u64,
-    pub(super) unread: i64,
     /// Whether there is a row of it.
     pub(super) kept: bool,
-    /// Whether it has to be written back.
+    /// Whether its row has to be written.
     pub(super) dirty: bool,
 }

@@ -74,11 +74,13 @@ pub(super) fn conversations(connection: &Connection, user: UserId, before: Optio
     let snapshot = connection.unchecked_transaction()?;
     let cursor = cursor(&snapshot, user)?;
     let mut statement = snapshot.prepare_cached(&format!(
-        "SELECT {ENTRY}, s.unread, s.change, \
+        "WITH s AS MATERIALIZED (SELECT f.user, f.id, f.seen, f.change, \
+         (SELECT max(e.seq) FROM entry e WHERE e.user = f.user AND e.folder = f.id) AS newest FROM folder f WHERE f.user = ?1) \
+         SELECT {ENTRY}, e.incoming - s.seen, max(s.change, s.newest), \
          (SELECT a.display_name FROM address JOIN account a USING (user) WHERE address.address = f.peer) \
-         FROM (SELECT * FROM folder_state WHERE user = ?1 AND (?2 IS NULL OR newest < ?2) ORDER BY newest DESC LIMIT ?3) s \
-         JOIN folder f ON f.user = s.user AND f.id = s.folder \
-         JOIN entry e ON e.user = s.user AND e.folder = s.folder AND e.seq = s.newest JOIN content c ON c.id = e.content \
+         FROM (SELECT * FROM s WHERE ?2 IS NULL OR newest < ?2 ORDER BY newest DESC LIMIT ?3) s \
+         JOIN folder f ON f.user = s.user AND f.id = s.id \
+         JOIN entry e ON e.user = s.user AND e.folder = s.id AND e.seq = s.newest JOIN content c ON c.id = e.content \
          ORDER BY s.newest DESC"
     ))?;
     let rows = statement.query_map(params![user.0, before.map(count), columns::limit(limit.min(MOST))], |row| {
@@ -121,9 +123,9 @@ pub(super) fn changes(connection: &Connection, user: UserId, since: u64, limit: 
     }
     let mut entries: Vec<Entry> = Vec::new();
     for which in [
-        // Unchanged since they came; and changed later.
-        "SELECT e.user, e.folder, e.seq FROM folder_state s CROSS JOIN entry e ON e.user = s.user AND e.folder = s.folder AND e.seq > ?2 \
-         WHERE s.user = ?1 AND s.change > ?2 AND e.change = e.seq ORDER BY e.seq LIMIT ?3",
+        // Unchanged since they came, at the end of any folder; and changed later.
+        "SELECT e.user, e.folder, e.seq FROM folder f CROSS JOIN entry e ON e.user = f.user AND e.folder = f.id AND e.seq > ?2 \
+         WHERE f.user = ?1 AND e.change = e.seq ORDER BY e.seq LIMIT ?3",
         "SELECT e.user, e.folder, e.seq FROM entry e INDEXED BY entry_changed WHERE e.user = ?1 AND e.change > ?2 AND e.change > e.seq ORDER BY e.change LIMIT ?3",
     ] {
         // The places first: only those that are asked for are read whole.

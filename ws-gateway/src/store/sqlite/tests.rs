@@ -204,6 +204,30 @@ fn another_process_may_change_the_accounts() {
     assert_eq!(server.cursor(alice).unwrap(), 0);
 }
 
+/// The counts of a folder do not depend on what the writer remembers.
+#[test]
+fn a_folder_is_counted_on_after_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let bob = address("sip:bob@tandem.test");
+    let mut store = Sqlite::open(directory.path()).unwrap();
+    let user = add(&store, &["sip:alice@tandem.test"]);
+    let unread = |store: &Sqlite| store.conversations(user, None, 9).unwrap().folders[0].unread;
+    for (message_id, direction, expected) in [("m1", Direction::In, 1), ("m2", Direction::Out, 1), ("m3", Direction::In, 2)] {
+        one(&store, Write::Store(message(user, direction, bob.as_str(), message_id))).unwrap();
+        assert_eq!(unread(&store), expected);
+        store = Sqlite::open(directory.path()).unwrap();
+    }
+    for (up_to, expected) in [(1, 1), (2, 1), (3, 0)] {
+        one(&store, Write::Seen { user, with: bob.clone(), up_to }).unwrap();
+        assert_eq!(unread(&store), expected);
+        store = Sqlite::open(directory.path()).unwrap();
+    }
+    let folder = &store.conversations(user, None, 9).unwrap().folders[0];
+    assert_eq!(folder.cursor, store.cursor(user).unwrap());
+    one(&store, Write::Store(message(user, Direction::In, bob.as_str(), "m4"))).unwrap();
+    assert_eq!(unread(&store), 1);
+}
+
 /// Both copies of a message in one unit share the body.
 #[test]
 fn a_body_is_kept_once() {

@@ -71,7 +71,6 @@ impl Batch<'_> {
         self.run("DELETE FROM temp.orphan WHERE content IN (SELECT content FROM entry)", [])?;
         self.run("DELETE FROM content WHERE id IN (SELECT content FROM temp.orphan)", [])?;
         self.run("DELETE FROM folder WHERE user = ?1", [user.0])?;
-        self.run("DELETE FROM folder_state WHERE user = ?1", [user.0])?;
         self.run("DELETE FROM pending WHERE user = ?1", [user.0])?;
         self.run("DELETE FROM box WHERE user = ?1", [user.0])?;
         // Addresses, secrets, sessions and bindings go with it.
