@@ -1,6 +1,7 @@
-//! The service's own words, used by both ends: who (addresses), what (identifiers, receipts) and what was kept (history).
+//! The service's own words, used by both ends: who (addresses, devices), what (identifiers, receipts) and what was kept (history).
 
 pub mod address;
+pub mod device;
 pub mod deferred;
 pub mod envelope;
 pub mod feature;

@@ -11,13 +11,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use wasm_core::cpm::address::Address;
+use wasm_core::cpm::device::Device;
 use wasm_core::cpm::envelope::Envelope;
+use wasm_core::cpm::ids::InstanceId;
 use wasm_core::cpm::preferences::Preferences;
 use wasm_core::wire::sip::{
     CSeq, CallId, Contact, Expires, From, HeaderName, Limits, MaxForwards, Message, Method, Request, Response, SipUri, Status, To, Via,
 };
 use wasm_core::{Entropy, Text, Time};
-use ws_gateway::node::{Directory, FlowId, Hop, Input, Node, NodeConfig, Output, Transport};
+use ws_gateway::node::{Admission, Directory, FlowId, Hop, Input, Node, NodeConfig, Output, Transport};
 use ws_gateway::store::{Account, Applied, Outcome, PendingId, UserId, Write};
 
 #[derive(Debug)]
@@ -34,6 +36,14 @@ impl Directory for Accounts {
 
     fn preferences(&self, _: UserId) -> Arc<Preferences> {
         Arc::default()
+    }
+
+    fn device(&self, _: UserId, _: &InstanceId) -> Option<Arc<Device>> {
+        None
+    }
+
+    fn admission(&self, _: UserId, _: &InstanceId) -> Admission {
+        Admission::Welcome
     }
 }
 
@@ -67,9 +77,11 @@ impl Bench {
         bench.node.handle(Time(1), Input::Restored { bindings: Vec::new(), waiting: Some(Vec::new()) });
         for user in [1, 2] {
             let remote = SocketAddr::from(([192, 0, 2, 9], 40_000 + user as u16));
-            bench
-                .node
-                .handle(Time(1), Input::Opened { flow: FlowId(user), transport: Transport::Ws, remote, user: Some(UserId(user as i64)) });
+            let instance = InstanceId::parse(&Text::from(format!("urn:uuid:{user}"))).unwrap();
+            bench.node.handle(
+                Time(1),
+                Input::Opened { flow: FlowId(user), transport: Transport::Ws, remote, user: Some((UserId(user as i64), instance.clone())) },
+            );
         }
         for (flow, name) in [(1, "alice"), (2, "bob")] {
             let register = bench.register(name);

@@ -12,6 +12,7 @@ use wasm_core::Text;
 use wasm_core::cpm::address::Address;
 use wasm_core::sip::digest::Ha1;
 
+use crate::participating::SYSTEM;
 use crate::store::{Account, NewAccount, Outcome, Secret, Store, StoreError, Unit, UserId, Write};
 
 /// The longest password, in bytes.
@@ -61,6 +62,9 @@ pub enum AccountError {
     /// More addresses than an account may have.
     #[error("an account has at most {MOST_ADDRESSES} addresses")]
     TooManyAddresses,
+    /// The address that the service itself writes from.
+    #[error("{0} is the service's own address: choose another one")]
+    Reserved(Address),
     /// No password.
     #[error("the password is empty")]
     NoPassword,
@@ -213,6 +217,9 @@ fn check(user: &NewUser) -> Result<NewAccount, AccountError> {
     }
     if addresses.len() > MOST_ADDRESSES {
         return Err(AccountError::TooManyAddresses);
+    }
+    if let Some(address) = addresses.iter().find(|address| address.user() == SYSTEM && address.domain().is_some()) {
+        return Err(AccountError::Reserved(address.clone()));
     }
     let numeric = |domain: &str| domain.starts_with('[') || domain.parse::<IpAddr>().is_ok();
     if let Some(domain) = addresses.iter().filter_map(|address| address.domain()).find(|domain| numeric(domain)) {

@@ -16,6 +16,8 @@ use serde::{Deserialize, Deserializer};
 pub use file::{EXAMPLE, File, Peer, PeerTransport};
 pub use limits::Limits;
 
+use crate::devices::Policy;
+
 /// The domain of user addresses when none is set; the demo users live there.
 pub const DEFAULT_DOMAIN: &str = "tandem.test";
 /// The name under which the file and the flags place what the gateway keeps.
@@ -207,6 +209,8 @@ pub struct Settings {
     /// Proxies whose X-Forwarded-For is believed.
     pub trusted_proxies: Vec<IpAddr>,
     pub limits: Limits,
+    /// What the provider allows of people's devices.
+    pub devices: Policy,
     pub log: String,
     pub log_format: LogFormat,
     pub peers: Vec<Peer>,
@@ -294,6 +298,7 @@ impl Settings {
                 Some(LimitsPreset::Off) => file.limits.without_rates(),
                 Some(LimitsPreset::Default) | None => file.limits,
             },
+            devices: file.devices,
             log: flags.log.or(file.log.level).unwrap_or_else(|| "info".into()),
             log_format: flags.log_format.or(file.log.format).unwrap_or_default(),
             peers: file.peers,

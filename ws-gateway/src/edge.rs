@@ -7,6 +7,7 @@ mod admin;
 pub mod assets;
 mod clock;
 mod connection;
+mod devices;
 mod directory;
 mod driver;
 mod events;
@@ -14,6 +15,7 @@ mod history;
 mod http;
 pub mod limits;
 pub mod link;
+mod linking;
 mod logs;
 mod ready;
 mod session;
@@ -30,6 +32,7 @@ use tokio_rustls::TlsConnector;
 use wasm_core::wire::sip::Limits as SipLimits;
 
 use crate::config::Settings;
+use crate::devices::Devices;
 use crate::node::FlowId;
 use crate::store::{Store, StoreError, Writer};
 
@@ -44,6 +47,10 @@ pub struct Gateway {
     pub store: Arc<dyn Store>,
     pub writer: Writer,
     pub accounts: Accounts,
+    pub devices: Arc<Devices>,
+    /// Held by whoever plans a change of somebody's devices, until it is durable and done.
+    pub planning: tokio::sync::Mutex<()>,
+    pub links: linking::Requests,
     pub addresses: limits::Addresses,
     pub events: events::Events,
     pub failures: session::Failures,

@@ -25,7 +25,7 @@ use crate::participating::{self, Hand, Participating};
 use crate::sip_core::{self, Core};
 
 pub use config::{NodeConfig, NodeLimits, Peer, Policy, Ports};
-pub use io::{Closing, Directory, FlowId, Function, Hop, Input, Loaded, Output, Query, Step, Ticket, Transport};
+pub use io::{Admission, Closing, Directory, FlowId, Function, Hop, Input, Loaded, Output, Query, Seen, Sighting, Step, Ticket, Transport};
 
 /// The gateway without its edges.
 #[derive(Debug)]
@@ -67,6 +67,8 @@ impl<D: Directory> Node<D> {
                 core.restored(now, bindings);
             }
             Input::AccountsChanged => core.accounts_changed(now, directory),
+            Input::SignedOut { user, instance } => core.signed_out(now, directory, user, &instance),
+            Input::Tell { user, text } => participating.announce(&mut Hand { now, core, directory }, user, text),
             Input::Drain => core.drain(),
             Input::Timeout => {
                 core.timeout(now, directory);
@@ -115,6 +117,7 @@ impl<D: Directory> Node<D> {
                     sip_core::Effect::Send { hop, message } => self.outputs.push_back(Output::Send { hop, message }),
                     sip_core::Effect::Write(unit) => self.outputs.push_back(Output::Commit { ticket: Self::NOBODY, unit }),
                     sip_core::Effect::Close { flow, why } => self.outputs.push_back(Output::Close { flow, why }),
+                    sip_core::Effect::Sighted(sighting) => self.outputs.push_back(Output::Sighted(sighting)),
                     sip_core::Effect::Step(step) => self.outputs.push_back(Output::Step(step)),
                     sip_core::Effect::Service(service) => {
                         let hand = &mut Hand { now, core: &mut self.core, directory: &self.directory };

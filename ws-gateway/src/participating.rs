@@ -38,6 +38,7 @@ mod originating;
 mod post;
 mod receipts;
 mod recent;
+mod system;
 mod terminating;
 
 use std::cmp::Reverse;
@@ -59,6 +60,7 @@ use lanes::Parcel;
 use mailbox::Mailbox;
 use post::{Post, PostKey};
 use recent::{Known, Recent};
+pub use system::SYSTEM;
 
 /// How many messages the service remembers for judging notifications.
 const REMEMBERED: usize = 32_768;

@@ -40,7 +40,9 @@ use wasm_core::sip::transaction::{ClientId, Event, Layer, Out, ServerId, Timers}
 use wasm_core::wire::sip::{Message, Method, Request, Response, Status};
 use wasm_core::{Entropy, Text, Time};
 
-use crate::node::{Closing, Directory, FlowId, Function, Hop, NodeConfig, Step, Transport};
+use wasm_core::cpm::ids::InstanceId;
+
+use crate::node::{Closing, Directory, FlowId, Function, Hop, NodeConfig, Sighting, Step, Transport};
 use crate::store::{StoredBinding, Unit, UserId};
 use flows::Flows;
 use front_door::Source;
@@ -69,6 +71,7 @@ pub(crate) enum Effect {
         flow: FlowId,
         why: Closing,
     },
+    Sighted(Sighting),
     Step(Step),
     /// A service is concerned.
     Service(Service),
@@ -175,7 +178,7 @@ impl Core {
         self.draining = true;
     }
 
-    pub(crate) fn opened(&mut self, flow: FlowId, transport: Transport, remote: std::net::SocketAddr, user: Option<UserId>) {
+    pub(crate) fn opened(&mut self, flow: FlowId, transport: Transport, remote: std::net::SocketAddr, user: Option<(UserId, InstanceId)>) {
         self.flows.opened(flow, transport, remote, user);
     }
 
@@ -219,6 +222,18 @@ impl Core {
             self.effects.push_back(Effect::Close { flow, why: Closing::AccountRemoved });
         }
         let changes = self.location.sweep(|user| directory.user(user).is_none());
+        self.changed(now, changes);
+        self.pump(now, directory);
+    }
+
+    /// A device that was signed out loses its bindings and the connections that it has for itself.
+    pub(crate) fn signed_out(&mut self, now: Time, directory: &dyn Directory, user: UserId, instance: &InstanceId) {
+        let is_its = |binding: &location::Binding| binding.instance.as_deref() == Some(instance.as_str());
+        let changes = self.location.unbind(user, location::Cause::Deactivated, is_its);
+        let bound: Vec<FlowId> = changes.iter().filter_map(|change| change.binding.hop.flow()).collect();
+        for flow in self.flows.expel(user, instance, &bound) {
+            self.effects.push_back(Effect::Close { flow, why: Closing::SignedOut });
+        }
         self.changed(now, changes);
         self.pump(now, directory);
     }

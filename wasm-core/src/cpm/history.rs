@@ -141,6 +141,9 @@ pub struct SignIn {
     /// What its owner calls the device.
     #[serde(default)]
     pub device_name: Text,
+    /// Where there are as many devices as there may be: the one that was not seen for the longest time makes room.
+    #[serde(default)]
+    pub replace: bool,
 }
 
 impl std::fmt::Debug for SignIn {

@@ -1,6 +1,7 @@
 //! The outside as the browser reports it: the hash of the address bar, the network, whether the page is seen.
 
 use gloo::events::EventListener;
+use wasm_core::cpm::device;
 use web_sys::VisibilityState;
 
 use super::dom::{document, window};
@@ -80,16 +81,6 @@ pub fn socket_address(path: &str) -> String {
 /// What browser and system this seems to be, for a first name of the device.
 pub fn browser_and_system() -> (&'static str, &'static str) {
     let agent = window().navigator().user_agent().unwrap_or_default();
-    let first = |names: &[(&str, &'static str)]| names.iter().find(|(mark, _)| agent.contains(mark)).map(|(_, name)| *name);
-    let browser = first(&[("Edg/", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari")]);
-    let system = first(&[
-        ("iPhone", "iPhone"),
-        ("iPad", "iPad"),
-        ("Android", "Android"),
-        ("Windows", "Windows"),
-        ("Mac OS", "Mac"),
-        ("CrOS", "Chromebook"),
-        ("Linux", "Linux"),
-    ]);
+    let (browser, system) = device::browser_and_system(&agent);
     (browser.unwrap_or("Browser"), system.unwrap_or("this computer"))
 }

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::devices::Policy;
+
 use super::{ConfigError, Limits, Listen, LogFormat, Ports, TlsMode};
 
 /// A settings file with every setting at its built-in value. Lines that begin with `#: ` are settings without a built-in value.
@@ -25,6 +27,7 @@ pub struct File {
     pub tls: TlsTable,
     pub log: LogTable,
     pub limits: Limits,
+    pub devices: Policy,
     #[serde(rename = "peer")]
     pub peers: Vec<Peer>,
 }

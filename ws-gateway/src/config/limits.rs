@@ -25,6 +25,9 @@ pub struct Limits {
     /// Failed sign-ins per minute from one address and for one account, and how many at once.
     pub failed_logins_per_minute: f64,
     pub failed_login_burst: f64,
+    /// Wishes to link a device, and one-time codes asked for, per minute from one address, and how many at once.
+    pub link_requests_per_minute: f64,
+    pub link_request_burst: f64,
     /// Seconds that a connection may live without anybody having signed in on it.
     pub unauthenticated_seconds: u64,
     /// Bytes that may wait for a peer that reads slowly before it is disconnected.
@@ -49,6 +52,8 @@ impl Default for Limits {
             request_burst_per_address: 1_000.0,
             failed_logins_per_minute: 10.0,
             failed_login_burst: 10.0,
+            link_requests_per_minute: 10.0,
+            link_request_burst: 30.0,
             unauthenticated_seconds: 30,
             send_queue_bytes: 1_048_576,
             message_bytes: 65_536,
@@ -72,6 +77,8 @@ impl Limits {
             request_burst_per_address: f64::INFINITY,
             failed_logins_per_minute: f64::INFINITY,
             failed_login_burst: f64::INFINITY,
+            link_requests_per_minute: f64::INFINITY,
+            link_request_burst: f64::INFINITY,
             unauthenticated_seconds: u64::MAX,
             ..self
         }

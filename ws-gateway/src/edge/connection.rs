@@ -17,6 +17,7 @@ use tokio::io::{AsyncRead, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedReadHalf;
 use tokio_rustls::TlsStream;
+use wasm_core::cpm::ids::InstanceId;
 use wasm_core::wire::sip::{Frame, Framer, Message, ParseError};
 
 use super::Gateway;
@@ -33,7 +34,7 @@ use crate::store::UserId;
 pub struct Opening {
     pub transport: Transport,
     pub remote: SocketAddr,
-    pub user: Option<UserId>,
+    pub user: Option<(UserId, InstanceId)>,
     pub socket: Socket,
     /// What was read of it already.
     pub head: Bytes,

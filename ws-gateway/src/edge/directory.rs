@@ -8,9 +8,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use wasm_core::cpm::address::Address;
+use wasm_core::cpm::device::Device;
+use wasm_core::cpm::ids::InstanceId;
 use wasm_core::cpm::preferences::Preferences;
 
-use crate::node::Directory;
+use crate::devices::Devices;
+use crate::node::{Admission, Directory};
 use crate::store::{Account, DocumentKind, Store, StoreError, UserId};
 
 /// How old the knowledge of the version may be.
@@ -22,6 +25,7 @@ pub struct Accounts(Arc<Shared>);
 
 struct Shared {
     store: Arc<dyn Store>,
+    devices: Arc<Devices>,
     known: Mutex<Known>,
     preferences: RwLock<HashMap<UserId, Chosen>>,
     /// The preferences of those who have none.
@@ -42,11 +46,11 @@ struct Known {
 }
 
 impl Accounts {
-    /// Reads them all.
-    pub fn load(store: Arc<dyn Store>) -> Result<Accounts, StoreError> {
+    /// Reads them all; the devices are read already.
+    pub fn load(store: Arc<dyn Store>, devices: Arc<Devices>) -> Result<Accounts, StoreError> {
         let known = Known::read(&*store, store.accounts_version()?)?;
         let preferences = RwLock::new(read_preferences(&*store)?);
-        Ok(Accounts(Arc::new(Shared { store, known: Mutex::new(known), preferences, usual: Arc::default() })))
+        Ok(Accounts(Arc::new(Shared { store, devices, known: Mutex::new(known), preferences, usual: Arc::default() })))
     }
 
     /// Takes note of a change to a user's preferences, unless a later one is known: changes are told of in no certain order.
@@ -143,6 +147,14 @@ impl Directory for Accounts {
         let chosen = known.get(&user).and_then(|chosen| chosen.preferences.as_ref());
         Arc::clone(chosen.unwrap_or(&self.0.usual))
     }
+
+    fn device(&self, user: UserId, instance: &InstanceId) -> Option<Arc<Device>> {
+        self.0.devices.get(user, instance)
+    }
+
+    fn admission(&self, user: UserId, instance: &InstanceId) -> Admission {
+        self.0.devices.admission(user, instance)
+    }
 }
 
 impl std::fmt::Debug for Accounts {
@@ -173,7 +185,7 @@ mod tests {
         let put = Write::PutDocument { user, kind: DocumentKind::Preferences, name: "index".into(), body, expect: Expect::Any };
         let Ok(applied) = &store.commit(vec![put.into()])[0] else { panic!() };
         let Outcome::Kept { version } = applied.outcomes[0] else { panic!() };
-        let accounts = Accounts::load(Arc::clone(&store)).unwrap();
+        let accounts = Accounts::load(Arc::clone(&store), Arc::default()).unwrap();
         assert_eq!(*accounts.preferences(user), chosen(false));
         assert_eq!(*accounts.preferences(UserId(-1)), Preferences::default());
         accounts.prefers(user, version + 2, Some(chosen(true)));
@@ -192,7 +204,7 @@ mod tests {
     #[test]
     fn an_account_added_later_is_found() {
         let store: Arc<dyn Store> = Arc::new(Sqlite::in_memory().unwrap());
-        let accounts = Accounts::load(Arc::clone(&store)).unwrap();
+        let accounts = Accounts::load(Arc::clone(&store), Arc::default()).unwrap();
         let bob = Address::parse("sip:bob@tandem.test").unwrap();
         assert!(accounts.account(&bob).is_none());
         let user = NewUser { address: bob.to_string(), password: "secret".into(), others: vec!["+15550100".into()], ..NewUser::default() };

@@ -11,12 +11,14 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
+use wasm_core::Text;
+use wasm_core::cpm::ids::InstanceId;
 use wasm_core::wire::sip::{Message, ParseErrorKind};
 
-use super::Gateway;
 use super::directory::Accounts;
 use super::limits::Use;
 use super::link::{Ending, Link, Queued};
+use super::{Gateway, devices};
 use crate::node::{Closing, FlowId, Hop, Input, Loaded, Node, Output, Query, Ticket, Transport};
 use crate::store::{Store, StoreError, Unit, UserId};
 
@@ -35,7 +37,7 @@ pub enum Arrival {
         flow: FlowId,
         transport: Transport,
         remote: SocketAddr,
-        user: Option<UserId>,
+        user: Option<(UserId, InstanceId)>,
         dialled: bool,
         link: Arc<Link>,
     },
@@ -46,6 +48,16 @@ pub enum Arrival {
     },
     Closed {
         flow: FlowId,
+    },
+    /// A device was signed out by its owner.
+    SignedOut {
+        user: UserId,
+        instance: InstanceId,
+    },
+    /// The service has something to say to a user.
+    Tell {
+        user: UserId,
+        text: Text,
     },
     /// A connection could not be opened.
     NotDialled {
@@ -228,6 +240,8 @@ impl Driver {
                 }
                 self.handle(Input::Closed { flow });
             }
+            Arrival::SignedOut { user, instance } => self.handle(Input::SignedOut { user, instance }),
+            Arrival::Tell { user, text } => self.handle(Input::Tell { user, text }),
             Arrival::NotDialled { transport, addr } => {
                 self.dialled.remove(&(transport, addr));
                 self.handle(Input::Failed { hop: Hop::Dial { transport, addr } });
@@ -297,11 +311,12 @@ impl Driver {
                         tracing::info!(?why, "closing a connection");
                         if let Some(flow) = self.flows.get(&flow) {
                             flow.link.end(match why {
-                                Closing::AccountRemoved | Closing::Abuse => Ending::GivenUp,
+                                Closing::AccountRemoved | Closing::SignedOut | Closing::Abuse => Ending::GivenUp,
                             });
                         }
                     }
                     Output::Changed { user, cursor } => self.gateway.events.publish(user, cursor),
+                    Output::Sighted(sighting) => devices::sighted(&self.gateway, sighting),
                     Output::Step(step) => tracing::trace!(?step),
                 }
             }

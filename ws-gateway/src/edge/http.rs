@@ -14,7 +14,7 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, put};
+use axum::routing::{get, patch, post, put};
 use axum::{Json, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -25,7 +25,7 @@ use wasm_core::Text;
 use wasm_core::cpm::history;
 
 use super::limits::{Permit, Use};
-use super::{Gateway, assets, history as boxes, session, sip, stopped, websocket};
+use super::{Gateway, assets, devices, history as boxes, linking, session, sip, stopped, websocket};
 use crate::store::StoreError;
 
 /// How long a peer may take for the head of a request, the first or the next.
@@ -102,6 +102,14 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
     Router::new()
         .route("/api/session", get(session::show).post(session::open).delete(session::close))
         .route("/api/people", get(session::people))
+        .route("/api/devices", get(devices::list))
+        .route("/api/devices/{instance}", patch(devices::change).delete(devices::dismiss))
+        .route("/api/link", post(linking::open))
+        .route("/api/link/code/{code}", get(linking::find))
+        .route("/api/link/{id}/session", post(linking::take))
+        .route("/api/link/{id}/answer", post(linking::answer))
+        .route("/api/link/{id}/code", post(linking::send))
+        .route("/api/link/{id}/proof", post(linking::prove))
         .route("/nms/v1/{store}/{box}/folders", get(boxes::folders))
         .route("/nms/v1/{store}/{box}/objects", get(boxes::objects))
         .route("/nms/v1/{store}/{box}/changes", get(boxes::changes))

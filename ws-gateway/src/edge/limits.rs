@@ -70,6 +70,13 @@ pub enum Use {
     Request,
     /// A sign-in that fails.
     FailedLogin,
+    /// A wish to link a device.
+    Link,
+}
+
+impl Use {
+    /// All of them, each in the place of its number.
+    const ALL: [Use; 4] = [Use::Message, Use::Request, Use::FailedLogin, Use::Link];
 }
 
 /// The table of addresses.
@@ -88,7 +95,7 @@ struct Table {
 #[derive(Debug)]
 struct Entry {
     connections: usize,
-    buckets: [Bucket; 3],
+    buckets: [Bucket; Use::ALL.len()],
 }
 
 /// A connection that is counted until this is dropped.
@@ -126,6 +133,7 @@ impl Addresses {
             Use::Message => Rate { rate: limits.messages_per_address, burst: limits.burst_per_address },
             Use::Request => Rate { rate: limits.requests_per_address, burst: limits.request_burst_per_address },
             Use::FailedLogin => Rate { rate: limits.failed_logins_per_minute / 60.0, burst: limits.failed_login_burst },
+            Use::Link => Rate { rate: limits.link_requests_per_minute / 60.0, burst: limits.link_request_burst },
         }
     }
 
@@ -135,7 +143,7 @@ impl Addresses {
     }
 
     fn with<T>(&self, address: IpAddr, now: Instant, act: impl FnOnce(&mut Entry, IpAddr) -> T) -> T {
-        let rates = [Use::Message, Use::Request, Use::FailedLogin].map(|what| self.rate(what));
+        let rates = Use::ALL.map(|what| self.rate(what));
         let mut table = self.lock();
         let mut key = prefix(address);
         if !table.entries.contains_key(&key) && table.entries.len() >= MOST_ADDRESSES {
@@ -200,7 +208,7 @@ impl Addresses {
 }
 
 /// What one host has for itself of the address space.
-fn prefix(address: IpAddr) -> IpAddr {
+pub fn prefix(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
         v4 => v4,

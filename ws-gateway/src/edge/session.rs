@@ -12,16 +12,18 @@ use axum::extract::rejection::JsonRejection;
 use axum::extract::{Extension, FromRequestParts, Query, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{AppendHeaders, IntoResponse};
+use axum::response::{AppendHeaders, IntoResponse, Response};
 use tokio::sync::oneshot;
 use wasm_core::Text;
 use wasm_core::cpm::address::Address;
+use wasm_core::cpm::device::Origin;
 use wasm_core::cpm::history::{People, Person, Session, SignIn};
 
 use super::http::{ApiError, Peer, secure};
 use super::limits::{Addresses, Bucket, Use};
-use super::{Gateway, seed};
+use super::{Gateway, devices, linking, seed};
 use crate::accounts;
+use crate::devices::Newcomer;
 use crate::node::Directory as _;
 use crate::store::{Account, Applied, StoreError, StoredSession, TokenHash, Unit, Write};
 
@@ -29,8 +31,6 @@ use crate::store::{Account, Applied, StoreError, StoredSession, TokenHash, Unit,
 const COOKIE: &str = "tandem_session";
 /// How long a session lasts without signing in again.
 const LIFETIME: Duration = Duration::from_secs(90 * 24 * 3600);
-/// The longest name of a device, in characters.
-const LONGEST_DEVICE_NAME: usize = 64;
 /// So many accounts' failures are remembered.
 const MOST_ACCOUNTS: usize = 10_000;
 
@@ -80,7 +80,31 @@ impl Signed {
         let Some(token) = token(headers).map(TokenHash::of) else { return Ok(None) };
         let session = gateway.read(move |store| store.session(&token)).await?;
         let session = session.filter(|session| session.expires_at > gateway.clock.now());
-        Ok(session.and_then(|session| Some(Signed { account: gateway.accounts.user(session.user)?, session })))
+        let Some((account, session)) = session.and_then(|session| Some((gateway.accounts.user(session.user)?, session))) else {
+            return Ok(None);
+        };
+        let mut signed = Signed { account, session };
+        signed.appear(gateway).await?;
+        Ok(Some(signed))
+    }
+
+    /// The device has shown itself; where it is not known, its session is older than the list of devices.
+    async fn appear(&mut self, gateway: &Arc<Gateway>) -> Result<(), StoreError> {
+        let StoredSession { token, user, instance, .. } = self.session.clone();
+        gateway.devices.seen(gateway.clock.now(), user, &instance);
+        if gateway.devices.get(user, &instance).is_none() {
+            let _planning = gateway.planning.lock().await;
+            let alive = gateway.read(move |store| store.session(&token)).await?.is_some();
+            let (name, platform) = (self.session.device_name.clone(), Text::default());
+            let newcomer = Newcomer { instance: instance.clone(), name, platform, origin: Origin::Password };
+            if let (true, Ok(plan)) = (alive, gateway.devices.enrol(self.session.created_at, user, newcomer, false)) {
+                devices::carry_out(gateway, user, plan, None).await?;
+            }
+        }
+        if let Some(device) = gateway.devices.get(user, &instance) {
+            self.session.device_name = device.name.clone();
+        }
+        Ok(())
     }
 
     fn describe(&self) -> Session {
@@ -97,8 +121,13 @@ impl Signed {
 
 /// The token of the session cookie.
 fn token(headers: &HeaderMap) -> Option<&str> {
+    cookie_value(headers, COOKIE)
+}
+
+/// The value of a cookie.
+pub fn cookie_value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
-    lines.flat_map(|line| line.split(';')).find_map(|pair| pair.trim().strip_prefix(COOKIE)?.strip_prefix('='))
+    lines.flat_map(|line| line.split(';')).find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
 }
 
 fn cookie(gateway: &Gateway, peer: &Peer, token: &str, age: Duration) -> [(header::HeaderName, String); 1] {
@@ -120,8 +149,9 @@ pub async fn write(gateway: &Gateway, unit: Unit) -> Result<Applied, StoreError>
 pub async fn open(
     State(gateway): State<Arc<Gateway>>,
     Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
     body: Result<Json<SignIn>, JsonRejection>,
-) -> Result<impl IntoResponse, ApiError> {
+) -> Result<Response, ApiError> {
     let Json(sign_in) = body.map_err(|rejection| ApiError::bad_request(rejection.body_text()))?;
     let now = Instant::now();
     let ip = peer.remote.ip();
@@ -144,22 +174,34 @@ pub async fn open(
         tracing::info!(remote = %ip, "sign-in refused");
         return Err(ApiError::new(StatusCode::UNAUTHORIZED, "wrong-credentials", "The address or the password is wrong."));
     };
+    let SignIn { instance, device_name: name, replace, .. } = sign_in;
+    let newcomer = Newcomer { instance, name, platform: linking::platform(&headers), origin: Origin::Password };
+    let user = account.user;
+    let signed = admit(&gateway, &peer, account, newcomer, replace).await?;
+    metrics::counter!("tandem_sign_ins_total", "result" => "accepted").increment(1);
+    tracing::info!(remote = %ip, user = user.0, "signed in");
+    Ok(signed)
+}
+
+/// Makes a device one of its user's and opens its session: the answer with the cookie.
+pub async fn admit(
+    gateway: &Arc<Gateway>,
+    peer: &Peer,
+    account: Arc<Account>,
+    newcomer: Newcomer,
+    replace: bool,
+) -> Result<Response, ApiError> {
     let seed = seed().map_err(|error| StoreError::Internal(error.to_string()))?;
     let token = wasm_core::entropy::hex(&seed);
-    let created_at = gateway.clock.now();
-    let session = StoredSession {
-        token: TokenHash::of(&token),
-        user: account.user,
-        instance: sign_in.instance,
-        device_name: Text::from(sign_in.device_name.chars().filter(|c| !c.is_control()).take(LONGEST_DEVICE_NAME).collect::<String>()),
-        created_at,
-        expires_at: created_at + LIFETIME,
-    };
-    write(&gateway, Write::OpenSession(session.clone()).into()).await?;
-    metrics::counter!("tandem_sign_ins_total", "result" => "accepted").increment(1);
-    tracing::info!(remote = %ip, user = account.user.0, "signed in");
+    let (created_at, instance, user) = (gateway.clock.now(), newcomer.instance.clone(), account.user);
+    let _planning = gateway.planning.lock().await;
+    let plan = gateway.devices.enrol(created_at, user, newcomer, replace)?;
+    let device_name = plan.name().cloned().unwrap_or_default();
+    let expires_at = created_at + LIFETIME;
+    let session = StoredSession { token: TokenHash::of(&token), user, instance, device_name, created_at, expires_at };
+    devices::carry_out(gateway, user, plan, Some(Write::OpenSession(session.clone()))).await?;
     let described = Signed { account, session }.describe();
-    Ok((AppendHeaders(cookie(&gateway, &peer, &token, LIFETIME)), Json(described)))
+    Ok((AppendHeaders(cookie(gateway, peer, &token, LIFETIME)), Json(described)).into_response())
 }
 
 /// `GET /api/session`: who is signed in.
@@ -174,7 +216,13 @@ pub async fn close(
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, ApiError> {
     if let Some(token) = token(&headers).map(TokenHash::of) {
-        write(&gateway, Write::CloseSession { token }.into()).await?;
+        let _planning = gateway.planning.lock().await;
+        let session = gateway.read(move |store| store.session(&token)).await?;
+        let plan = session.and_then(|session| Some((session.user, gateway.devices.dismiss(session.user, &session.instance).ok()?)));
+        match plan {
+            Some((user, plan)) => devices::carry_out(&gateway, user, plan, Some(Write::CloseSession { token })).await?,
+            None => drop(write(&gateway, Write::CloseSession { token }.into()).await?),
+        }
     }
     Ok((StatusCode::NO_CONTENT, AppendHeaders(cookie(&gateway, &peer, "", Duration::ZERO))))
 }

@@ -17,11 +17,12 @@ use super::directory::Accounts;
 use super::driver::{Driver, QUEUE};
 use super::limits::Addresses;
 use super::ready::Bound;
-use super::{Gateway, admin, events, http, seed, session, sip, tls};
+use super::{Gateway, admin, devices, events, http, linking, seed, session, sip, tls};
 use crate::accounts::{self, NewUser};
 use crate::config::{Listen, PeerTransport, Settings, Tls};
+use crate::devices::Devices;
 use crate::node::{Input, Node, NodeConfig, NodeLimits, Peer, Ports, Transport};
-use crate::store::{self, Sqlite, Store, StoreError, Write, Writer};
+use crate::store::{self, DocumentKind, Sqlite, Store, StoreError, Write, Writer};
 
 /// How long the node may take to finish what is under way when the gateway stops.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -70,7 +71,9 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
     let store: Arc<dyn Store> = Arc::new(Sqlite::open(&settings.data_dir).map_err(store_error)?);
     let seeded = if settings.demo { seed_demo(&*store, &settings)? } else { false };
     let secret = store.secret("node", seed()?).map_err(store_error)?;
-    let accounts = Accounts::load(Arc::clone(&store)).map_err(store_error)?;
+    let known = store.all_documents(DocumentKind::Device).map_err(store_error)?;
+    let devices = Arc::new(Devices::new(settings.devices, known));
+    let accounts = Accounts::load(Arc::clone(&store), Arc::clone(&devices)).map_err(store_error)?;
     let bindings = store.all_bindings().map_err(store_error)?;
     let waiting = store.waiting().map_err(store_error)?;
     let writer = Writer::start(Arc::clone(&store), store::Limits::default())?;
@@ -97,6 +100,9 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
         store,
         writer,
         accounts: accounts.clone(),
+        devices,
+        planning: tokio::sync::Mutex::default(),
+        links: linking::Requests::default(),
         addresses: Addresses::new(limits),
         events: events::Events::default(),
         failures: session::Failures::default(),
@@ -143,6 +149,7 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
         () = second_signal() => tracing::warn!("stopping at once"),
     }
     housekeeping.abort();
+    devices::remember(&gateway, true);
     // Connections say good-bye while the store writes what waits.
     let writer = gateway.writer.clone();
     let closed = tokio::task::spawn_blocking(move || writer.close());
@@ -296,6 +303,7 @@ async fn sweep(gateway: Arc<Gateway>) {
                 tracing::error!(%error, "cannot forget what has ended");
             }
         });
+        devices::remember(&gateway, false);
     }
 }
 

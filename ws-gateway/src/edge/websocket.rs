@@ -48,7 +48,7 @@ pub async fn sip(
     let upgrade = hyper::upgrade::on(&mut request);
     tokio::spawn(async move {
         let Some((socket, head)) = Box::pin(upgraded(upgrade)).await else { return };
-        let user = signed.map(|signed| signed.account.user);
+        let user = signed.map(|signed| (signed.account.user, signed.session.instance));
         let opening = Opening { transport, remote: peer.remote, user, socket, head, permit: Some(peer.permit), dialled: false };
         connection::serve(gateway, opening).await;
     });
@@ -117,7 +117,7 @@ async fn upgraded(upgrade: hyper::upgrade::OnUpgrade) -> Option<(Socket, Bytes)>
 
 /// Sends the cursor whenever it has moved, until either side ends it.
 async fn tell(gateway: Arc<Gateway>, signed: Signed, mut socket: Socket, head: Bytes) {
-    let (user, token) = (signed.account.user, signed.session.token);
+    let (user, token, instance) = (signed.account.user, signed.session.token, signed.session.instance.clone());
     drop(signed);
     // Listening begins before the first look, so that no change falls between.
     let mut cursors = gateway.events.subscribe(user, 0);
@@ -127,6 +127,7 @@ async fn tell(gateway: Arc<Gateway>, signed: Signed, mut socket: Socket, head: B
     let mut decoder = Decoder::new(1024);
     decoder.push(&head);
     let mut said = None;
+    let mut known = true;
     let mut chunk = [0; 256];
     loop {
         let cursor = *cursors.borrow_and_update();
@@ -139,7 +140,10 @@ async fn tell(gateway: Arc<Gateway>, signed: Signed, mut socket: Socket, head: B
             }
         }
         tokio::select! {
-            changed = cursors.changed() => if changed.is_err() { return },
+            changed = cursors.changed() => match changed {
+                Ok(()) => known = gateway.devices.get(user, &instance).is_some(),
+                Err(_) => return,
+            },
             read = socket.read(&mut chunk) => match read {
                 Ok(read @ 1..) => decoder.push(&chunk[..read]),
                 Ok(0) | Err(_) => return,
@@ -148,14 +152,15 @@ async fn tell(gateway: Arc<Gateway>, signed: Signed, mut socket: Socket, head: B
                 put(&mut socket, &frame::close(frame::GOING_AWAY)).await;
                 return;
             }
-            () = tokio::time::sleep(Duration::from_secs(300)) => {
-                // A session that was ended elsewhere no longer hears anything.
-                match gateway.read(move |store| store.session(&token)).await {
-                    Ok(Some(session)) if session.expires_at > gateway.clock.now() => {}
-                    _ => {
-                        put(&mut socket, &frame::close(frame::POLICY)).await;
-                        return;
-                    }
+            () = tokio::time::sleep(Duration::from_secs(300)) => known = false,
+        }
+        // A session that was ended elsewhere no longer hears anything.
+        if !known {
+            match gateway.read(move |store| store.session(&token)).await {
+                Ok(Some(session)) if session.expires_at > gateway.clock.now() => known = true,
+                _ => {
+                    put(&mut socket, &frame::close(frame::POLICY)).await;
+                    return;
                 }
             }
         }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use wasm_core::Text;
 use wasm_core::cpm::address::Address;
-use wasm_core::cpm::ids::MessageId;
+use wasm_core::cpm::device::Device;
+use wasm_core::cpm::ids::{InstanceId, MessageId};
 use wasm_core::cpm::preferences::Preferences;
 use wasm_core::wire::sip::Message;
 
@@ -79,6 +80,16 @@ pub enum Hop {
     },
 }
 
+impl Hop {
+    /// The connection, where it is an open one.
+    pub(crate) fn flow(&self) -> Option<FlowId> {
+        match self {
+            Hop::Flow(flow) => Some(*flow),
+            Hop::Udp(_) | Hop::Dial { .. } => None,
+        }
+    }
+}
+
 /// What happens to the node.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "most inputs are messages, and a box would cost each of them an allocation")]
@@ -91,8 +102,8 @@ pub enum Input {
         transport: Transport,
         /// Its other end.
         remote: SocketAddr,
-        /// Who is signed in on it, by the session cookie that came with the WebSocket's handshake.
-        user: Option<UserId>,
+        /// Who is signed in on it with which device, by the session cookie that came with the WebSocket's handshake.
+        user: Option<(UserId, InstanceId)>,
     },
     /// A connection is gone.
     Closed {
@@ -136,6 +147,20 @@ pub enum Input {
     },
     /// Accounts were added, changed or removed.
     AccountsChanged,
+    /// A device was signed out by its owner: it is not let in any more, and its bindings and connections end.
+    SignedOut {
+        /// Whose.
+        user: UserId,
+        /// Which.
+        instance: InstanceId,
+    },
+    /// The service has something to say to a user, now and never later: on the Primary Device where it is registered, else everywhere.
+    Tell {
+        /// Whom.
+        user: UserId,
+        /// What.
+        text: Text,
+    },
     /// No new work from now on: what is under way is finished, everything else is told to come back later.
     Drain,
     /// The time of [`super::Node::next_timeout`] has come.
@@ -180,6 +205,8 @@ pub enum Output {
         /// The newest change.
         cursor: u64,
     },
+    /// A device of a user's came, showed itself or left.
+    Sighted(Sighting),
     /// A step inside the node, told when [`super::NodeConfig::steps`] asks for it: one arrow of a flow's ladder.
     Step(Step),
 }
@@ -228,8 +255,53 @@ pub enum Loaded {
 pub enum Closing {
     /// Its user is gone.
     AccountRemoved,
+    /// Its device was signed out.
+    SignedOut,
     /// It sends what makes no sense, over and over.
     Abuse,
+}
+
+/// Whether a device may register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// It may, whether it is known or not.
+    Welcome,
+    /// Its owner has signed it out.
+    Barred,
+    /// It would be one too many.
+    Full,
+}
+
+/// What the node has seen of a device that names itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sighting {
+    /// Whose.
+    pub user: UserId,
+    /// Which.
+    pub instance: InstanceId,
+    /// What.
+    pub seen: Seen,
+}
+
+/// What a device did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// It registered.
+    Registered {
+        /// What it calls itself.
+        name: Option<Text>,
+        /// Its software.
+        agent: Text,
+        /// The services and features that it registered for.
+        capabilities: Vec<Text>,
+    },
+    /// It registered again.
+    Refreshed,
+    /// Its last binding is gone.
+    Left {
+        /// By its own wish.
+        signed_off: bool,
+    },
 }
 
 /// One arrow between two functions of this node.
@@ -262,4 +334,10 @@ pub trait Directory {
 
     /// What this user prefers, or what holds for those who never said.
     fn preferences(&self, user: UserId) -> Arc<Preferences>;
+
+    /// One device of a user, if it is known.
+    fn device(&self, user: UserId, instance: &InstanceId) -> Option<Arc<Device>>;
+
+    /// Whether a device may register.
+    fn admission(&self, user: UserId, instance: &InstanceId) -> Admission;
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use wasm_core::Text;
 use wasm_core::cpm::address::Address;
 use wasm_core::cpm::envelope::{Content, Envelope};
+use wasm_core::cpm::feature;
 use wasm_core::wire::imdn::{Delivery, Report};
 use wasm_core::wire::sip::{CSeq, CallId, From, HeaderName, MaxForwards, Method, Request, Response, Status};
 
@@ -353,7 +354,7 @@ impl Participating {
             ControlFlow::Continue(Destination::Peer(peer)) => Party::Peer { peer, address: envelope.to.clone() },
             ControlFlow::Continue(Destination::Node | Destination::Route(_)) | ControlFlow::Break(_) => return,
         };
-        let request = self.own_request(&envelope, &sender);
+        let request = self.own_request(&envelope, sender.address(), feature::PAGER);
         let expires_at = hand.now + self.config.policy.message_expiry;
         let post = Post { sender, recipient, envelope, message_id, expires_at, request };
         if report == Report::Delivery(Delivery::Failed) || post.recipient.user().is_none() {
@@ -382,12 +383,12 @@ impl Participating {
     }
 
     /// A request of the service's own, as a client would have sent it.
-    fn own_request(&mut self, envelope: &Envelope, sender: &Party) -> Request {
+    pub(super) fn own_request(&mut self, envelope: &Envelope, sender: &Address, service: &'static str) -> Request {
         let mut request = envelope.wrap();
         let headers = &mut request.headers;
         headers.remove(&HeaderName::PPreferredService);
-        headers.set(HeaderName::PAssertedService, wasm_core::cpm::feature::PAGER);
-        headers.push(HeaderName::PAssertedIdentity, asserted(sender.address()));
+        headers.set(HeaderName::PAssertedService, service);
+        headers.push(HeaderName::PAssertedIdentity, asserted(sender));
         headers.put(&MaxForwards(70));
         if let Some(mut from) = headers.read::<From>() {
             from.set_tag(&self.entropy.hex::<6>());

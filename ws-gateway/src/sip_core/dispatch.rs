@@ -2,10 +2,12 @@
 
 use std::ops::ControlFlow;
 
-use wasm_core::Time;
 use wasm_core::cpm::address::Address;
+use wasm_core::cpm::feature;
+use wasm_core::cpm::ids::InstanceId;
 use wasm_core::sip::transaction::{ClientId, ServerId};
 use wasm_core::wire::sip::{Event as EventHeader, HeaderName, Method, Request, Response, Status, To};
+use wasm_core::{Text, Time};
 
 use super::front_door::{self, Door, Source};
 use super::location::{Binding, BindingId, Change};
@@ -14,7 +16,7 @@ use super::registrar::{self, Registrant};
 use super::relay::{self, Target};
 use super::routing::{Destination, Device, Router};
 use super::{Core, Effect, Owner, Service};
-use crate::node::{Directory, Function, Hop};
+use crate::node::{Directory, Function, Hop, Seen, Sighting};
 use crate::store::{Unit, UserId};
 
 /// What this node itself answers.
@@ -36,7 +38,7 @@ impl Core {
     pub(super) fn dispatch(&mut self, now: Time, directory: &dyn Directory, id: ServerId, from: Hop, mut request: Request) {
         match self.admit(now, directory, &from, &mut request) {
             ControlFlow::Break(refusal) => self.refuse(now, id, &request, refusal),
-            ControlFlow::Continue((source, destination)) => self.go(now, id, from, source, destination, request),
+            ControlFlow::Continue((source, destination)) => self.go(now, directory, id, from, source, destination, request),
         }
     }
 
@@ -71,12 +73,22 @@ impl Core {
         ControlFlow::Continue((source, destination))
     }
 
-    fn go(&mut self, now: Time, id: ServerId, from: Hop, source: Source, destination: Destination, request: Request) {
+    #[expect(clippy::too_many_arguments, reason = "one request with all that is known of it")]
+    fn go(
+        &mut self,
+        now: Time,
+        directory: &dyn Directory,
+        id: ServerId,
+        from: Hop,
+        source: Source,
+        destination: Destination,
+        request: Request,
+    ) {
         if (self.triggers)(&request) && matches!(destination, Destination::User { .. } | Destination::Peer(_)) {
             return self.effects.push_back(Effect::Service(Service::Request { id, source, destination, request }));
         }
         match destination {
-            Destination::Node => self.serve(now, id, from, source, request),
+            Destination::Node => self.serve(now, directory, id, from, source, request),
             Destination::User { account, device, .. } => {
                 if request.method == Method::Subscribe
                     && let Source::User { account: subscriber, .. } = &source
@@ -112,9 +124,9 @@ impl Core {
     }
 
     /// Requests for the node itself.
-    fn serve(&mut self, now: Time, id: ServerId, from: Hop, source: Source, request: Request) {
+    fn serve(&mut self, now: Time, directory: &dyn Directory, id: ServerId, from: Hop, source: Source, request: Request) {
         match (&request.method, &source) {
-            (Method::Register, Source::User { .. }) => self.register(now, id, from, source, request),
+            (Method::Register, Source::User { .. }) => self.register(now, directory, id, from, source, request),
             (Method::Options, _) => {
                 let mut response = Response::to(&request, Status::OK);
                 response.headers.push(HeaderName::Allow, ALLOW);
@@ -129,10 +141,10 @@ impl Core {
         }
     }
 
-    fn register(&mut self, now: Time, id: ServerId, from: Hop, source: Source, request: Request) {
+    fn register(&mut self, now: Time, directory: &dyn Directory, id: ServerId, from: Hop, source: Source, request: Request) {
         let Source::User { account, identity } = source else { return };
         let aor = request.headers.read::<To>().and_then(|to| Address::from_uri(&to.uri)).unwrap_or(identity);
-        let registrant = Registrant { account: &account, aor: &aor, hop: &from };
+        let registrant = Registrant { account: &account, aor: &aor, hop: &from, directory };
         let done = registrar::register(now, &request, &registrant, &mut self.location, &self.gruus, &mut self.entropy, &self.config);
         match done {
             Err(refusal) => self.refuse(now, id, &request, refusal),
@@ -172,6 +184,7 @@ impl Core {
             return;
         }
         for change in &changes {
+            self.sight(change);
             // What expired or broke is not in the store for long; a REGISTER writes its own changes.
             if matches!(change.cause, super::location::Cause::Expired | super::location::Cause::Deactivated)
                 && let Some(write) = registrar::durable(change)
@@ -185,6 +198,29 @@ impl Core {
             rest = others;
             self.user_changed(now, user, of_user);
         }
+    }
+
+    /// Tells of the device behind a binding, where it names itself.
+    fn sight(&mut self, change: &Change) {
+        use super::location::Cause;
+        let binding = &change.binding;
+        let Some(instance) = binding.instance.as_ref().and_then(InstanceId::parse) else { return };
+        let seen = match change.cause {
+            Cause::Registered => Seen::Registered {
+                name: binding.params.text(feature::DEVICE_NAME).map(|name| Text::from(&*name)),
+                agent: binding.agent.clone(),
+                capabilities: binding.capabilities(),
+            },
+            Cause::Refreshed => Seen::Refreshed,
+            // Another flow of the same device may be left.
+            Cause::Expired | Cause::Unregistered | Cause::Deactivated => {
+                if self.location.of(binding.user).iter().any(|other| other.instance == binding.instance) {
+                    return;
+                }
+                Seen::Left { signed_off: change.cause == Cause::Unregistered }
+            }
+        };
+        self.effects.push_back(Effect::Sighted(Sighting { user: binding.user, instance, seen }));
     }
 
     fn user_changed(&mut self, now: Time, user: UserId, changes: Vec<Change>) {

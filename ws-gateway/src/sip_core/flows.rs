@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
+use wasm_core::cpm::ids::InstanceId;
+
 use crate::node::{FlowId, Transport};
 use crate::store::UserId;
 
@@ -13,6 +15,8 @@ pub(crate) struct Flow {
     pub(crate) remote: SocketAddr,
     /// Those who signed in on it, by cookie or by digest.
     users: Vec<UserId>,
+    /// The device whose session's cookie came with it.
+    device: Option<InstanceId>,
 }
 
 impl Flow {
@@ -34,8 +38,9 @@ pub(crate) struct Flows {
 }
 
 impl Flows {
-    pub(crate) fn opened(&mut self, id: FlowId, transport: Transport, remote: SocketAddr, user: Option<UserId>) {
-        self.open.insert(id, Flow { transport, remote, users: user.into_iter().collect() });
+    pub(crate) fn opened(&mut self, id: FlowId, transport: Transport, remote: SocketAddr, user: Option<(UserId, InstanceId)>) {
+        let (user, device) = user.unzip();
+        self.open.insert(id, Flow { transport, remote, users: user.into_iter().collect(), device });
     }
 
     pub(crate) fn closed(&mut self, id: FlowId) {
@@ -54,6 +59,22 @@ impl Flows {
         {
             flow.users.push(user);
         }
+    }
+
+    /// A user's device has to prove itself anew, on the connections that its cookie opened and on those where it was bound. Those on
+    /// which nobody else has proved itself are returned, to be closed.
+    pub(crate) fn expel(&mut self, user: UserId, instance: &InstanceId, bound: &[FlowId]) -> Vec<FlowId> {
+        let mut empty = Vec::new();
+        for (&id, flow) in &mut self.open {
+            if flow.is(user) && (flow.device.as_ref() == Some(instance) || bound.contains(&id)) {
+                flow.users.retain(|other| *other != user);
+                if flow.users.is_empty() {
+                    empty.push(id);
+                }
+            }
+        }
+        empty.sort_unstable();
+        empty
     }
 
     /// The connections of users for whom `gone` holds.

@@ -7,6 +7,7 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
+use wasm_core::cpm::feature;
 use wasm_core::wire::sip::{Params, Uri};
 use wasm_core::{Text, Time};
 
@@ -29,6 +30,8 @@ pub(crate) struct Binding {
     /// The Contact's parameters: capabilities, device name, instance, as the client wrote them.
     pub(crate) params: Params,
     pub(crate) display: Option<Text>,
+    /// What the client calls its software.
+    pub(crate) agent: Text,
     pub(crate) hop: Hop,
     /// The device, without angle brackets.
     pub(crate) instance: Option<Text>,
@@ -67,6 +70,13 @@ impl Binding {
             && self.path == new.path
             && self.call_id == new.call_id
             && self.gruu == new.gruu
+    }
+
+    /// The services and features that the device registered for: the ICSIs, and the names of the tags without a value worth telling.
+    pub(crate) fn capabilities(&self) -> Vec<Text> {
+        let services = self.params.value(feature::ICSI_REF).into_iter().flat_map(feature::services).map(|service| service.icsi());
+        let tags = [feature::SIP_IM, feature::PAGER_LARGE].into_iter().filter(|tag| self.params.has(tag));
+        services.chain(tags).map(Text::from).collect()
     }
 
     /// Whether a registration with these marks replaces this one.

@@ -9,9 +9,10 @@ use wasm_core::{Entropy, Text, Time};
 use super::gruu::Gruus;
 use super::location::{Binding, BindingId, Cause, Change, Location};
 use super::refusal::Refusal;
-use crate::node::{Hop, NodeConfig};
+use crate::node::{Admission, Directory, Hop, NodeConfig};
 use crate::store::{Account, BindingKey, StoredBinding, Write};
 use wasm_core::cpm::address::Address;
+use wasm_core::cpm::ids::InstanceId;
 
 /// The store keeps a binding for longer than it lives, by this part of its lifetime: a client that refreshes often, to keep a hole in a
 /// firewall open, is written down only now and then. What it costs: after a restart, a device that went away unsaid is tried so much
@@ -24,6 +25,7 @@ pub(crate) struct Registrant<'a> {
     /// The address of record: one of the account's.
     pub(crate) aor: &'a Address,
     pub(crate) hop: &'a Hop,
+    pub(crate) directory: &'a dyn Directory,
 }
 
 /// What a REGISTER did.
@@ -95,6 +97,7 @@ struct Common {
     expires: Option<u32>,
     path: Vec<Text>,
     gruu: bool,
+    agent: Text,
 }
 
 struct Wish {
@@ -122,6 +125,7 @@ impl Wish {
         let expires = headers.get(&HeaderName::Expires).and_then(|value| value.trim().parse().ok());
         let path: Vec<Text> = headers.all(&HeaderName::Path).cloned().collect();
         let gruu = has_token(request, &HeaderName::Supported, "gruu");
+        let agent = headers.get(&HeaderName::UserAgent).cloned().unwrap_or_default();
         let all = headers.list::<Contact>().map_err(|_| bad("Bad Contact"))?;
         let star = all.iter().any(|contact| matches!(contact, Contact::Star));
         let contacts = match (star, all.len()) {
@@ -137,7 +141,7 @@ impl Wish {
                     .collect(),
             ),
         };
-        Ok(Wish { contacts, call_id: call_id.clone(), cseq, common: Common { call_id, cseq, expires, path, gruu } })
+        Ok(Wish { contacts, call_id: call_id.clone(), cseq, common: Common { call_id, cseq, expires, path, gruu, agent } })
     }
 }
 
@@ -159,8 +163,16 @@ fn plan(
         return Err(Refusal::because(Status::BAD_REQUEST, "Contact Must Be a SIP URI"));
     };
     let instance = contact.params.value("+sip.instance").map(|value| Text::from(value.trim_matches(['<', '>'])));
-    if instance.as_ref().is_some_and(|instance| instance.is_empty() || instance.len() > 256) {
-        return Err(Refusal::because(Status::BAD_REQUEST, "Bad Instance"));
+    if let Some(instance) = &instance {
+        let device = InstanceId::parse(instance).ok_or_else(|| Refusal::because(Status::BAD_REQUEST, "Bad Instance"))?;
+        // Whoever may not come may go.
+        if asked != 0 {
+            match registrant.directory.admission(registrant.account.user, &device) {
+                Admission::Welcome => {}
+                Admission::Barred => return Err(Refusal::because(Status::FORBIDDEN, "Device Signed Out")),
+                Admission::Full => return Err(Refusal::because(Status::FORBIDDEN, "Too Many Devices")),
+            }
+        }
     }
     // reg-id means nothing without an instance [RFC5626 §6].
     let reg_id = instance.as_ref().and_then(|_| contact.params.value("reg-id")).and_then(|value| value.parse().ok());
@@ -182,6 +194,7 @@ fn plan(
         uri: contact.uri,
         params: contact.params,
         display: contact.display,
+        agent: common.agent.clone(),
         hop,
         instance,
         reg_id,
@@ -278,7 +291,7 @@ pub(crate) fn durable(change: &Change) -> Option<Write> {
                 call_id: binding.call_id.clone(),
                 cseq: binding.cseq,
                 hop: Text::from(source.to_string()),
-                user_agent: Text::default(),
+                user_agent: binding.agent.clone(),
                 registered_at: binding.since,
                 expires_at: binding.kept_until,
             }))
@@ -303,6 +316,7 @@ pub(crate) fn restore(stored: StoredBinding) -> Option<Binding> {
         uri: contact.uri,
         params,
         display: contact.display,
+        agent: stored.user_agent,
         hop: Hop::Udp(stored.hop.parse().ok()?),
         instance,
         reg_id,

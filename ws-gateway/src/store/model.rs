@@ -303,6 +303,8 @@ pub enum Write {
     OpenSession(StoredSession),
     /// Ends a session.
     CloseSession { token: TokenHash },
+    /// Ends all sessions of a user's device.
+    CloseSessions { user: UserId, instance: InstanceId },
     /// Keeps a document, in place of the one with its name: [`Outcome::Kept`]. A guard: where something else was expected, the answer is
     /// [`Outcome::Conflict`] and the rest of the unit is skipped.
     PutDocument { user: UserId, kind: DocumentKind, name: Text, body: Bytes, expect: Expect },

@@ -60,7 +60,8 @@ impl Device {
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).expect("random bytes");
         let instance = InstanceId::new(&mut Entropy::new(seed));
-        let asked = SignIn { address: Text::from(user), password: password.to_owned(), instance, device_name: Text::from("test device") };
+        let device_name = Text::from("test device");
+        let asked = SignIn { address: Text::from(user), password: password.to_owned(), instance, device_name, replace: false };
         let body = serde_json::to_string(&asked).expect("JSON");
         let reply = request(http, "POST", "/api/session", None, Some(body)).await.expect("the gateway answers");
         assert_eq!(reply.status, 200, "{user} signs in: {}", String::from_utf8_lossy(&reply.body));

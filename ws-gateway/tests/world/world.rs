@@ -14,8 +14,9 @@ use wasm_core::cpm::preferences::Preferences;
 use wasm_core::sip::digest::Ha1;
 use wasm_core::wire::sip::Method;
 use wasm_core::{Entropy, Text, Time};
-use ws_gateway::node::{Directory, FlowId, Input, Node, NodeConfig, Peer, Transport};
-use ws_gateway::store::{Account, NewAccount, Secret, Sqlite, Store, StoredBinding, UserId, Write};
+use ws_gateway::devices::Devices;
+use ws_gateway::node::{Admission, Directory, FlowId, Input, Node, NodeConfig, Peer, Transport};
+use ws_gateway::store::{Account, NewAccount, Secret, Sqlite, Store, StoredBinding, Unit, UserId, Write};
 
 use crate::browser::Browser;
 use crate::ladder::{self, Arrow, Flow};
@@ -68,6 +69,13 @@ impl Attached {
         match &self.kind {
             Kind::Phone(phone) => phone.name,
             Kind::Browser(browser) => browser.name,
+        }
+    }
+
+    fn instance(&self) -> InstanceId {
+        match &self.kind {
+            Kind::Phone(phone) => InstanceId::parse(&Text::from(phone.instance.as_str())).unwrap(),
+            Kind::Browser(browser) => browser.engine.profile().instance.clone(),
         }
     }
 
@@ -124,7 +132,7 @@ impl Attached {
 
 /// The accounts of a site, shared with its node.
 #[derive(Clone, Default, Debug)]
-pub struct Accounts(Arc<RwLock<HashMap<Address, Arc<Account>>>>);
+pub struct Accounts(Arc<RwLock<HashMap<Address, Arc<Account>>>>, Arc<Devices>);
 
 impl Directory for Accounts {
     fn account(&self, address: &Address) -> Option<Arc<Account>> {
@@ -137,6 +145,14 @@ impl Directory for Accounts {
 
     fn preferences(&self, _: UserId) -> Arc<Preferences> {
         Arc::default()
+    }
+
+    fn device(&self, user: UserId, instance: &InstanceId) -> Option<Arc<wasm_core::cpm::device::Device>> {
+        self.1.get(user, instance)
+    }
+
+    fn admission(&self, user: UserId, instance: &InstanceId) -> Admission {
+        self.1.admission(user, instance)
     }
 }
 
@@ -342,6 +358,7 @@ impl World {
     /// Opens the device's connection, signed in by a session's cookie.
     pub fn connect_as(&mut self, device: Device, user: Option<UserId>) {
         let attached = &mut self.phones[device.0];
+        let user = user.map(|user| (user, attached.instance()));
         let site = &mut self.sites[attached.site];
         site.next_flow += 1;
         let flow = FlowId(site.next_flow);
@@ -434,6 +451,10 @@ impl World {
         self.forget();
     }
 
+    pub fn instance(&self, device: Device) -> InstanceId {
+        self.phones[device.0].instance()
+    }
+
     pub fn see(&self, device: Device) -> &Phone {
         self.phones[device.0].phone()
     }
@@ -477,6 +498,21 @@ impl World {
 
     fn site_of(&self, address: &Address) -> &Site {
         self.sites.iter().find(|site| site.accounts.account(address).is_some()).unwrap()
+    }
+
+    /// The devices of a site's users.
+    pub fn devices(&self, address: &Address) -> &Devices {
+        &self.site_of(address).accounts.1
+    }
+
+    /// A user signs one of their devices out, as the edge does it.
+    pub fn sign_out(&mut self, address: &Address, instance: &InstanceId) {
+        let user = self.user_id(address);
+        let site = self.sites.iter().position(|site| site.accounts.account(address).is_some()).unwrap();
+        let plan = self.sites[site].accounts.1.dismiss(user, instance).unwrap();
+        self.sites[site].store.commit(vec![Unit(plan.writes())]).remove(0).unwrap();
+        self.sites[site].accounts.1.done(plan);
+        self.handle(site, Input::SignedOut { user, instance: instance.clone() });
     }
 
     /// Puts an input to a node, as its edge would.

@@ -92,6 +92,9 @@ impl<'c> Batch<'c> {
             Write::Unbind { user, key } => self.run("DELETE FROM binding WHERE user = ?1 AND key = ?2", params![user.0, &*key.0]),
             Write::OpenSession(session) => self.open_session(session),
             Write::CloseSession { token } => self.run("DELETE FROM session WHERE token = ?1", [token.0]),
+            Write::CloseSessions { user, instance } => {
+                self.run("DELETE FROM session WHERE user = ?1 AND instance = ?2", params![user.0, instance.as_str()])
+            }
             Write::PutDocument { user, kind, name, body, expect } => self.put_document(*user, *kind, name, body, *expect),
             Write::DropDocument { user, kind, name, expect } => self.drop_document(*user, *kind, name, *expect),
             Write::Sweep { now } => {

@@ -157,6 +157,11 @@ impl World {
                     }
                 }
             }
+            Output::Sighted(sighting) => {
+                if let Some(write) = self.sites[site].accounts.1.sighted(self.now, sighting) {
+                    self.sites[site].store.commit(vec![write.into()]).remove(0).unwrap();
+                }
+            }
             Output::Step(step) => {
                 self.arrows.push(Arrow { from: function(step.from), to: function(step.to), what: step.what.as_str().to_owned() });
             }
