@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::SystemTime;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use crate::shell::{cargo, find, root, run, step};
@@ -42,7 +42,12 @@ impl Measured {
 }
 
 /// Runs the benchmarks of both native crates, then prints what this run found, with ratios.
-pub fn bench(quick: bool) -> Result<()> {
+pub fn bench(how: Option<&str>) -> Result<()> {
+    let quick = match how {
+        None => false,
+        Some("quick") => true,
+        Some(other) => bail!("bench knows `quick` alone, and not '{other}'"),
+    };
     let load = root().join("target/tmp/load.json");
     if load.exists() {
         fs::remove_file(&load)?;

@@ -23,10 +23,11 @@ cargo xtask COMMAND
   build          the finished binary, web app inside: target/release/ws-gateway
   test [PART]    formatting, lints, Rust tests, WASM tests, interop and browser tests, or one PART:
                  lint | rust | wasm | interop | e2e
-  bench [QUICK]  every benchmark, one table; `quick` measures shorter
+  bench [quick]  every benchmark, one table; `quick` measures for less long
   tools          find or install every tool, and say where it is
 
-Tools are kept in $TANDEM_CACHE, or else in tandem/ under the user's cache folder.
+What has not changed is not built again. Tools are kept in $TANDEM_CACHE, or else in tandem/ under the user's cache folder; a download that
+stands still for $TANDEM_PATIENCE seconds (45) is given up.
 ";
 
 fn main() -> ExitCode {
@@ -38,7 +39,7 @@ fn main() -> ExitCode {
         "dev" => dev::dev(),
         "build" => build::build(),
         "test" => test::test(rest.first().map(String::as_str)),
-        "bench" => bench::bench(rest.first().is_some_and(|arg| arg == "quick")),
+        "bench" => bench::bench(rest.first().map(String::as_str)),
         "tools" => tools::all(),
         "" | "help" | "--help" | "-h" => {
             print!("{HELP}");

@@ -172,7 +172,10 @@ mod tests {
         bench.write("in/page", "page");
         assert!(bench.build("v1"), "the failed build may have left anything");
         bench.write("in/page", "newer");
-        let overtaken = bench.attempt("v1", || Ok(bench.write("in/page", "newest")));
+        let overtaken = bench.attempt("v1", || {
+            bench.write("in/page", "newest");
+            Ok(())
+        });
         assert!(overtaken.expect("a build"));
         assert!(bench.build("v1"), "an input changed during the build");
     }

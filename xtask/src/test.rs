@@ -80,15 +80,10 @@ fn interop() -> Result<()> {
 }
 
 fn e2e() -> Result<()> {
-    tools::node()?;
     tools::sip_software()?;
     let (browser, _) = tools::chromium()?;
     let folder = root().join("e2e");
-    step("Installing Playwright", || {
-        let mut install = command("npm");
-        install.current_dir(&folder).env("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1");
-        run(install.args(["ci", "--no-audit", "--no-fund", "--loglevel", "error", "--prefer-offline"]))
-    })?;
+    step("Installing Playwright", || tools::npm(&folder, &["ci"]))?;
     step("Types of the browser tests", || run(command("npx").current_dir(&folder).args(["--no-install", "tsc", "--project", "."])))?;
     step("Browser tests", || {
         let mut test = command("npx");

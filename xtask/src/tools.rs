@@ -15,6 +15,8 @@ use crate::wasm::Wasm;
 
 const TRUNK: &str = "0.21.14";
 const BINARYEN: &str = "132";
+/// The oldest Node.js that runs the browser tests.
+const NODE: u32 = 20;
 /// How long the download of packages may take.
 const DOWNLOAD_LIMIT: Duration = Duration::from_secs(15 * 60);
 /// How long a tool may take to compile, on a slow machine with others at work.
@@ -69,23 +71,34 @@ pub fn wasm_opt() -> Result<PathBuf> {
         return Ok(path);
     }
     let folder = installed(&format!("binaryen-{BINARYEN}"), "wasm-opt", |folder| {
-        node()?;
-        let mut npm = command("npm");
-        npm.args(["install", "--no-audit", "--no-fund", "--loglevel", "error", "--fetch-retries", "1", "--fetch-timeout"]);
-        npm.arg(patience().as_millis().to_string()).arg("--prefix").arg(folder).arg(format!("binaryen@{BINARYEN}.0.0"));
-        run_within(DOWNLOAD_LIMIT, &mut npm).with_context(|| {
-            format!("cannot get binaryen {BINARYEN} from npm: look at the network and at npm's `registry` and `proxy`, or put its wasm-opt on the search path")
-        })
+        npm(folder, &["install", &format!("binaryen@{BINARYEN}.0.0")])
+            .with_context(|| format!("cannot get wasm-opt {BINARYEN}; one on the search path does as well"))
     })?;
     Ok(folder.join("node_modules/.bin/wasm-opt"))
 }
 
+/// Runs npm in the folder.
+pub fn npm(folder: &Path, args: &[&str]) -> Result<()> {
+    node()?;
+    let mut npm = command("npm");
+    npm.args(args).arg("--prefix").arg(folder).args(["--no-audit", "--no-fund", "--loglevel", "error", "--prefer-offline"]);
+    npm.args(["--fetch-retries", "1", "--fetch-timeout"]).arg(patience().as_millis().to_string());
+    // The browser is the system's own.
+    npm.env("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1");
+    run_within(DOWNLOAD_LIMIT, &mut npm).context("look at the network and at npm's `registry` and `proxy`, and try again")
+}
+
 /// Node and npm must be there: every system has its own way to get them.
 pub fn node() -> Result<()> {
-    if find("node").is_some() && find("npm").is_some() {
-        return Ok(());
+    if find("node").is_none() || find("npm").is_none() {
+        step("Installing Node.js", || apt(&["nodejs", "npm"])).with_context(|| format!("Node.js {NODE} or newer, with npm, is needed"))?;
     }
-    apt(&["nodejs", "npm"]).context("Node.js 20 or newer, with npm, is needed: install it from your system's packages")
+    let version = output(command("node").arg("--version"))?;
+    let major = version.trim_start_matches('v').split('.').next().and_then(|major| major.parse::<u32>().ok());
+    if major.is_none_or(|major| major < NODE) {
+        bail!("Node.js {NODE} or newer is needed, and this is {version}");
+    }
+    Ok(())
 }
 
 /// A Chromium and its driver, for the tests in a browser.
@@ -117,11 +130,12 @@ pub fn sip_software() -> Result<()> {
 /// Finds or installs everything, says where it is, and what is missing.
 pub fn all() -> Result<()> {
     let place = |path: Result<PathBuf>| path.map(|path| path.display().to_string());
-    let finders: [(&str, &dyn Fn() -> Result<String>); 7] = [
+    let finders: [(&str, &dyn Fn() -> Result<String>); 8] = [
         ("wasm", &|| Ok(Wasm::ensure()?.describe())),
         ("trunk", &|| place(trunk())),
         ("wasm-bindgen", &|| place(wasm_bindgen())),
         ("wasm-opt", &|| place(wasm_opt())),
+        ("node", &|| place(node().and_then(|()| find("node").context("not on the search path")))),
         ("chromium", &|| chromium().map(|(browser, driver)| format!("{} and {}", browser.display(), driver.display()))),
         ("sip software", &|| sip_software().map(|()| "sipp and baresip".to_owned())),
         ("kamailio", &|| {
@@ -178,7 +192,7 @@ pub fn apt(packages: &[&str]) -> Result<()> {
 
 /// Installs a command from crates.io into the cache. What an interrupted run has compiled is used again.
 fn cargo_install(package: &str, version: &str, program: &str, lock: bool) -> Result<PathBuf> {
-    let folder = installed(&format!("{package}-{version}"), &format!("{package} {version} (some minutes, once)"), |folder| {
+    let folder = installed(&format!("{package}-{version}"), &format!("{package} {version}, which takes some minutes once"), |folder| {
         let building = cache()?.join("tools/building");
         let mut install = cargo();
         install.args(["install", package, "--version", version, "--root"]).arg(folder);

@@ -41,7 +41,8 @@ impl Machine {
         machine.script("trunk", "echo trunk 0.21.14");
         machine.script("wasm-bindgen", &format!("echo wasm-bindgen {bindgen}"));
         machine.script("wasm-opt", "echo wasm-opt version 132");
-        for program in ["node", "npm", "chromium", "chromedriver", "sipp", "baresip"] {
+        machine.script("node", "echo v20.1.0");
+        for program in ["npm", "chromium", "chromedriver", "sipp", "baresip"] {
             machine.script(program, "exit 0");
         }
         machine
@@ -145,6 +146,15 @@ fn what_was_interrupted_is_installed_by_the_next_run() {
     let outcome = machine.tools();
     assert!(outcome.success, "{}", outcome.text);
     assert_eq!(fs::read_to_string(outcome.of("trunk ")).expect("Trunk"), "whole\n");
+}
+
+#[test]
+fn an_old_node_is_named() {
+    let machine = Machine::with_rustup("/bin/mkdir \"$TARGET\"");
+    machine.script("node", "echo v18.20.4");
+    let outcome = machine.tools();
+    assert!(!outcome.success);
+    assert!(outcome.of("node ").contains("20 or newer is needed, and this is v18.20.4"), "{}", outcome.text);
 }
 
 #[test]
