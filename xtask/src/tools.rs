@@ -70,11 +70,10 @@ pub fn wasm_opt() -> Result<PathBuf> {
     if let Some(path) = find("wasm-opt").filter(|path| says(path, "--version", BINARYEN)) {
         return Ok(path);
     }
-    let folder = installed(&format!("binaryen-{BINARYEN}"), "wasm-opt", |folder| {
+    installed(&format!("binaryen-{BINARYEN}"), "node_modules/.bin/wasm-opt", "wasm-opt", |folder| {
         npm(folder, &["install", &format!("binaryen@{BINARYEN}.0.0")])
             .with_context(|| format!("cannot get wasm-opt {BINARYEN}; one on the search path does as well"))
-    })?;
-    Ok(folder.join("node_modules/.bin/wasm-opt"))
+    })
 }
 
 /// Runs npm in the folder.
@@ -192,10 +191,12 @@ pub fn apt(packages: &[&str]) -> Result<()> {
 
 /// Installs a command from crates.io into the cache. What an interrupted run has compiled is used again.
 fn cargo_install(package: &str, version: &str, program: &str, lock: bool) -> Result<PathBuf> {
-    let folder = installed(&format!("{package}-{version}"), &format!("{package} {version}, which takes some minutes once"), |folder| {
+    let title = format!("{package} {version}, which takes some minutes once");
+    installed(&format!("{package}-{version}"), &format!("bin/{program}"), &title, |folder| {
         let building = cache()?.join("tools/building");
         let mut install = cargo();
-        install.args(["install", package, "--version", version, "--root"]).arg(folder);
+        // By force, in case the last run ended between two programs of one package.
+        install.args(["install", package, "--version", version, "--force", "--root"]).arg(folder);
         install.env("CARGO_TARGET_DIR", &building).env("CARGO_HTTP_TIMEOUT", patience().as_secs().to_string());
         if lock {
             install.arg("--locked");
@@ -207,27 +208,30 @@ fn cargo_install(package: &str, version: &str, program: &str, lock: bool) -> Res
             )
         })?;
         Ok(std::fs::remove_dir_all(building)?)
-    })?;
-    Ok(folder.join("bin").join(program))
+    })
 }
 
-/// The folder of this name among the tools. Where it is not there, `install` fills another that then takes the name: it is whole or not there.
-fn installed(name: &str, title: &str, install: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
-    let tools = cache()?.join("tools");
-    let folder = tools.join(name);
-    if folder.exists() {
-        return Ok(folder);
+/// The program in the folder of this name among the tools. Where it is not there, `install` fills another folder, which then takes the name:
+/// a tool is whole or not there.
+fn installed(name: &str, program: &str, title: &str, install: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+    let folder = cache()?.join("tools").join(name);
+    let program = folder.join(program);
+    if program.exists() {
+        return Ok(program);
     }
     let _lock = lock()?;
-    if !folder.exists() {
+    if !program.exists() {
         step(&format!("Installing {title}"), || {
-            let part = tools.join(format!("{name}.part"));
+            let part = folder.with_file_name(format!("{name}.part"));
             std::fs::create_dir_all(&part)?;
             install(&part)?;
+            if folder.exists() {
+                std::fs::remove_dir_all(&folder)?;
+            }
             Ok(std::fs::rename(part, &folder)?)
         })?;
     }
-    Ok(folder)
+    Ok(program)
 }
 
 /// The version of a package that `Cargo.lock` names.
