@@ -51,7 +51,7 @@ pub struct Options {
     pub window: usize,
     /// How many bytes of refused messages are read before the session ends.
     pub patience: u64,
-    /// The bytes of one chunk.
+    /// The bytes of one chunk, which is how long a short message may have to wait for a long one, and what a frame's head is shared by.
     pub chunk: usize,
     /// How many bytes may wait for their responses.
     pub in_flight: usize,
@@ -77,7 +77,7 @@ impl Default for Options {
             open: 8,
             window: 256 * 1024,
             patience: 4 * 1024 * 1024,
-            chunk: 2048,
+            chunk: 16 * 1024,
             in_flight: 256 * 1024,
             connect: Duration::from_secs(30),
             answer: Duration::from_secs(30),

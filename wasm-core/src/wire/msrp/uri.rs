@@ -4,6 +4,8 @@ use core::net::IpAddr;
 use std::fmt;
 use std::ops::Range;
 
+use memchr::{memchr, memrchr};
+
 use super::Fault;
 use crate::Text;
 
@@ -51,30 +53,28 @@ impl MsrpUri {
 
     /// Reads a URI.
     pub fn parse(text: &Text) -> Result<MsrpUri, Fault> {
-        let malformed = || Fault::Path;
-        if text.len() > Self::MAX || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(malformed());
+        let bytes = text.as_bytes();
+        if bytes.len() > Self::MAX || !bytes.iter().fold(true, |sound, byte| sound & byte.is_ascii_graphic()) {
+            return Err(Fault::Path);
         }
-        let scheme = text.find("://").ok_or_else(malformed)?;
-        if !["msrp", "msrps"].iter().any(|known| text[..scheme].eq_ignore_ascii_case(known)) {
-            return Err(malformed());
-        }
-        let start = scheme + 3;
-        let parameters = start + text[start..].find(';').ok_or_else(malformed)?;
-        let slash = text[start..parameters].find('/').map_or(parameters, |at| start + at);
+        let is = |scheme: &str| bytes.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme.as_bytes()));
+        let start = ["msrp://", "msrps://"].into_iter().find(|scheme| is(scheme)).ok_or(Fault::Path)?.len();
+        let find = |byte, range: Range<usize>| memchr(byte, &bytes[range.clone()]).map(|at| range.start + at);
+        let parameters = find(b';', start..bytes.len()).ok_or(Fault::Path)?;
+        let slash = find(b'/', start..parameters).unwrap_or(parameters);
         let session = if slash == parameters { parameters..parameters } else { slash + 1..parameters };
-        let session_char = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+=/%".contains(&byte);
+        let session_char = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'=' | b'/' | b'%');
         if (slash < parameters && session.is_empty()) || !text[session.clone()].bytes().all(session_char) {
-            return Err(malformed());
+            return Err(Fault::Path);
         }
-        let transport = parameters + 1..text[parameters + 1..].find(';').map_or(text.len(), |at| parameters + 1 + at);
+        let transport = parameters + 1..find(b';', parameters + 1..bytes.len()).unwrap_or(bytes.len());
         if transport.is_empty() || !text[transport.clone()].bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-            return Err(malformed());
+            return Err(Fault::Path);
         }
-        let first = text[start..slash].rfind('@').map_or(start, |at| start + at + 1);
+        let first = memrchr(b'@', &bytes[start..slash]).map_or(start, |at| start + at + 1);
         let authority = &text[first..slash];
-        let (length, port) = match authority.rfind(':').filter(|at| !authority[*at..].contains(']')) {
-            Some(at) => (at, Some(authority[at + 1..].parse().map_err(|_| malformed())?)),
+        let (length, port) = match memrchr(b':', authority.as_bytes()).filter(|at| !authority[*at..].contains(']')) {
+            Some(at) => (at, Some(authority[at + 1..].parse().map_err(|_| Fault::Path)?)),
             None => (authority.len(), None),
         };
         let host = &authority[..length];
@@ -83,7 +83,7 @@ impl MsrpUri {
             None => !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,=".contains(&byte)),
         };
         if !sound {
-            return Err(malformed());
+            return Err(Fault::Path);
         }
         let short = |range: Range<usize>| (range.start as u16, range.end as u16);
         let (host, session, transport) = (short(first..first + length), short(session), short(transport));
