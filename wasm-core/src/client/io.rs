@@ -27,6 +27,8 @@ pub struct Profile {
     pub instance: InstanceId,
     /// What its owner calls it; may be empty.
     pub device_name: Text,
+    /// Whether the socket is one over TLS: SIP says so in its Via [RFC7118 §5.2.1].
+    pub is_secure: bool,
     /// How digest challenges are answered. Without one the socket is authenticated by other means (a session's cookie), and a challenge
     /// means that this has ended.
     pub secret: Option<Secret>,

@@ -76,8 +76,8 @@ pub enum Out {
 #[derive(Debug)]
 pub struct Link {
     entropy: Entropy,
-    /// The host in Via and Contact, which stands for no address [RFC7118 §5].
-    host: String,
+    /// This hop. Its host stands for no address, as that of the Contact [RFC7118 §5].
+    via: Via,
     address: Uri,
     /// Without a secret, a challenge is the end.
     has_secret: bool,
@@ -149,7 +149,7 @@ impl Link {
         Link {
             registration: Registration::new(registered, authenticator, entropy.fork()),
             layer: Layer::new(entropy.fork(), Timers::default()).with_limit(TRANSACTIONS),
-            host,
+            via: Via::new(if profile.is_secure { "WSS" } else { "WS" }, host.as_str(), None),
             address: profile.address.to_uri(),
             has_secret: profile.secret.is_some(),
             entropy,
@@ -399,7 +399,7 @@ impl Link {
     fn registered(&mut self, now: Time, out: registration::Output) {
         match out {
             registration::Output::Send(mut request) => {
-                request.headers.put_front(&Via::new("WS", &*self.host, None));
+                request.headers.put_front(&self.via);
                 if let State::Open(open) = &mut self.state {
                     open.register_by = open.leave_by.is_none().then_some(now + REGISTERING);
                     open.retry_at = None;

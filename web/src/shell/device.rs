@@ -23,7 +23,7 @@ use wasm_core::cpm::history::Session;
 use wasm_core::cpm::ids::MessageId;
 
 use super::entropy;
-use super::links::Outside;
+use super::links::{self, Outside};
 use super::socket::Socket;
 use super::storage::Storage;
 use super::tabs::{Note, Tabs};
@@ -243,6 +243,7 @@ fn engine(session: &Session) -> Engine {
         domain: session.domain.clone(),
         instance: session.instance.clone(),
         device_name: session.device_name.clone(),
+        is_secure: links::is_secure(),
         secret: None,
     };
     Engine::new(profile, entropy::seed())

@@ -73,9 +73,13 @@ pub fn on_outside(happened: impl Fn(Outside) + Clone + 'static) -> Vec<EventList
 
 /// The address of a WebSocket of this server.
 pub fn socket_address(path: &str) -> String {
-    let location = window().location();
-    let scheme = if location.protocol().is_ok_and(|protocol| protocol == "https:") { "wss" } else { "ws" };
-    format!("{scheme}://{}{path}", location.host().unwrap_or_default())
+    let scheme = if is_secure() { "wss" } else { "ws" };
+    format!("{scheme}://{}{path}", window().location().host().unwrap_or_default())
+}
+
+/// Whether this server is reached over TLS.
+pub fn is_secure() -> bool {
+    window().location().protocol().is_ok_and(|protocol| protocol == "https:")
 }
 
 /// What browser and system this seems to be, for a first name of the device.

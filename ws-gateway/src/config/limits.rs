@@ -80,6 +80,7 @@ impl Limits {
             link_requests_per_minute: f64::INFINITY,
             link_request_burst: f64::INFINITY,
             unauthenticated_seconds: u64::MAX,
+            bindings_per_user: usize::MAX,
             ..self
         }
     }

@@ -1,11 +1,11 @@
 //! The accounts and their preferences in memory, as the node and the sign-in look them up.
 //!
-//! The accounts are read whole from the store whenever its `accounts_version` has grown, which is looked at no more than every 100 ms, so
-//! that what an operator's command changes holds here at once. Preferences are read at the start; whoever writes them says so here.
+//! The accounts are read whole from the store whenever its `accounts_version` has grown, which is looked at every 100 ms, so that what an
+//! operator's command changes holds here at once. Who looks somebody up never waits for the disk. Preferences are read at the start; whoever writes them says so here.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use wasm_core::cpm::address::Address;
 use wasm_core::cpm::device::Device;
@@ -16,7 +16,7 @@ use crate::devices::Devices;
 use crate::node::{Admission, Directory};
 use crate::store::{Account, DocumentKind, Store, StoreError, UserId};
 
-/// How old the knowledge of the version may be.
+/// How often the version is looked at.
 const PATIENCE: Duration = Duration::from_millis(100);
 
 /// The accounts; clones share them.
@@ -26,7 +26,7 @@ pub struct Accounts(Arc<Shared>);
 struct Shared {
     store: Arc<dyn Store>,
     devices: Arc<Devices>,
-    known: Mutex<Known>,
+    known: Mutex<Arc<Known>>,
     preferences: RwLock<HashMap<UserId, Chosen>>,
     /// The preferences of those who have none.
     usual: Arc<Preferences>,
@@ -42,7 +42,6 @@ struct Known {
     by_address: HashMap<Address, Arc<Account>>,
     by_user: HashMap<UserId, Arc<Account>>,
     version: u64,
-    looked: Instant,
 }
 
 impl Accounts {
@@ -50,7 +49,7 @@ impl Accounts {
     pub fn load(store: Arc<dyn Store>, devices: Arc<Devices>) -> Result<Accounts, StoreError> {
         let known = Known::read(&*store, store.accounts_version()?)?;
         let preferences = RwLock::new(read_preferences(&*store)?);
-        Ok(Accounts(Arc::new(Shared { store, devices, known: Mutex::new(known), preferences, usual: Arc::default() })))
+        Ok(Accounts(Arc::new(Shared { store, devices, known: Mutex::new(Arc::new(known)), preferences, usual: Arc::default() })))
     }
 
     /// Takes note of a change to a user's preferences, unless a later one is known: changes are told of in no certain order.
@@ -61,28 +60,35 @@ impl Accounts {
         }
     }
 
-    /// What is known, made fresh where it is due.
-    fn known(&self) -> MutexGuard<'_, Known> {
-        let mut known = self.0.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.looked.elapsed() >= PATIENCE {
-            known.looked = Instant::now();
-            let store = &*self.0.store;
-            let fresh = store.accounts_version().and_then(|version| match version == known.version {
-                true => Ok(None),
-                false => Known::read(store, version).map(Some),
-            });
-            match fresh {
-                Ok(Some(fresh)) => {
-                    let mut preferences = self.0.preferences.write().unwrap_or_else(PoisonError::into_inner);
-                    preferences.retain(|user, _| fresh.by_user.contains_key(user));
-                    *known = fresh;
-                }
-                Ok(None) => {}
-                // What is known holds on; the next look may succeed.
-                Err(error) => tracing::error!(%error, "the accounts cannot be read"),
+    /// Keeps what is known fresh, for as long as it is polled.
+    pub async fn follow(self) {
+        let mut interval = tokio::time::interval(PATIENCE);
+        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            interval.tick().await;
+            let accounts = self.clone();
+            let refreshed = tokio::task::spawn_blocking(move || accounts.refresh()).await;
+            // What is known holds on; the next look may succeed.
+            if let Ok(Err(error)) = refreshed {
+                tracing::error!(%error, "the accounts cannot be read");
             }
         }
-        known
+    }
+
+    /// Reads them again if they have changed.
+    fn refresh(&self) -> Result<(), StoreError> {
+        let version = self.0.store.accounts_version()?;
+        if version != self.version() {
+            let fresh = Arc::new(Known::read(&*self.0.store, version)?);
+            self.0.preferences.write().unwrap_or_else(PoisonError::into_inner).retain(|user, _| fresh.by_user.contains_key(user));
+            // The old ones are dropped when nobody waits for the lock any more.
+            let _old = std::mem::replace(&mut *self.known(), fresh);
+        }
+        Ok(())
+    }
+
+    fn known(&self) -> MutexGuard<'_, Arc<Known>> {
+        self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The version of what is known.
@@ -99,7 +105,8 @@ impl Accounts {
                 && (account.display_name.to_lowercase().contains(&query)
                     || account.addresses.iter().any(|address| address.as_str().contains(&query)))
         };
-        let mut people: Vec<_> = self.known().by_user.values().filter(wanted).cloned().collect();
+        let known = Arc::clone(&self.known());
+        let mut people: Vec<_> = known.by_user.values().filter(wanted).cloned().collect();
         people.sort_by(|one, other| (&one.display_name, one.primary()).cmp(&(&other.display_name, other.primary())));
         people.truncate(limit);
         people
@@ -128,7 +135,6 @@ impl Known {
                 .collect(),
             by_user: accounts.iter().map(|account| (account.user, Arc::clone(account))).collect(),
             version,
-            looked: Instant::now(),
         })
     }
 }
@@ -195,7 +201,7 @@ mod tests {
         accounts.prefers(user, version + 2, Some(chosen(false)));
         assert_eq!(*accounts.preferences(user), Preferences::default());
         remove(&*store, "sip:bob@tandem.test").unwrap();
-        std::thread::sleep(PATIENCE);
+        accounts.refresh().unwrap();
         accounts.user(user);
         assert!(accounts.0.preferences.read().unwrap().is_empty());
     }
@@ -209,13 +215,13 @@ mod tests {
         assert!(accounts.account(&bob).is_none());
         let user = NewUser { address: bob.to_string(), password: "secret".into(), others: vec!["+15550100".into()], ..NewUser::default() };
         let id = add(&*store, &user).unwrap();
-        std::thread::sleep(PATIENCE);
+        accounts.refresh().unwrap();
         assert_eq!(accounts.account(&bob).unwrap().user, id);
         assert_eq!(accounts.account(&Address::parse("tel:+15550100").unwrap()).unwrap().user, id);
         assert_eq!(accounts.people("tandem.test", UserId(-1), "BO", 10).len(), 1);
         assert!(accounts.people("tandem.test", id, "", 10).is_empty());
         remove(&*store, bob.as_str()).unwrap();
-        std::thread::sleep(PATIENCE);
+        accounts.refresh().unwrap();
         assert!(accounts.user(id).is_none());
     }
 }

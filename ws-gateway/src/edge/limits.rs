@@ -246,7 +246,9 @@ mod tests {
 
     #[test]
     fn limits_off_is_no_limit() {
-        let addresses = Addresses::new(Limits::default().without_rates());
+        let limits = Limits::default().without_rates();
+        assert_eq!(limits.bindings_per_user, usize::MAX);
+        let addresses = Addresses::new(limits);
         let (address, now) = ("192.0.2.1".parse().unwrap(), Instant::now());
         assert!((0..100_000).all(|_| addresses.take(address, Use::Message, now).is_ok()));
     }

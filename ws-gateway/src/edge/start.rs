@@ -114,6 +114,7 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
         flows: AtomicU64::new(1),
         settings,
     });
+    let directory = tokio::spawn(accounts.clone().follow());
     let mut node = Node::new(node_config(&gateway.settings, &bound, secret), accounts, Entropy::new(seed()?));
     node.handle(gateway.clock.now(), Input::Restored { bindings, waiting: Some(waiting) });
     let driver = Driver::new(Arc::clone(&gateway), node, udp, arrived);
@@ -150,6 +151,7 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
     }
     housekeeping.abort();
     devices::remember(&gateway, true);
+    directory.abort();
     // Connections say good-bye while the store writes what waits.
     let writer = gateway.writer.clone();
     let closed = tokio::task::spawn_blocking(move || writer.close());

@@ -73,6 +73,7 @@ impl Device {
             domain: session.domain,
             instance: session.instance,
             device_name: session.device_name,
+            is_secure: false,
             secret: None,
         };
         let (orders, ordered) = mpsc::unbounded_channel();

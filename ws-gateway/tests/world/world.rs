@@ -309,6 +309,7 @@ impl World {
             domain: Text::from(address.domain().unwrap()),
             instance: InstanceId::new(&mut entropy),
             device_name: Text::from(name),
+            is_secure: false,
             secret: None,
         };
         let mut browser = Browser::new(name, profile, index as u8 + 1);

@@ -3,7 +3,7 @@
 use super::{Link, SOFTWARE, SUSPICION, State};
 use crate::sip::registration;
 use crate::sip::transaction::{ClientId, ServerId};
-use crate::wire::sip::{CSeq, CallId, From, HeaderName, MaxForwards, NameAddr, Request, Response, Route, To, UserAgent, Via};
+use crate::wire::sip::{CSeq, CallId, From, HeaderName, MaxForwards, NameAddr, Request, Response, Route, To, UserAgent};
 use crate::{Text, Time};
 
 impl Link {
@@ -42,8 +42,7 @@ impl Link {
     }
 
     fn send(&mut self, now: Time, mut request: Request) -> ClientId {
-        // Deviates [RFC7118 §5.2.1]: the engine does not know whether its socket is secure; the server answers on the socket in any case.
-        request.headers.put_front(&Via::new("WS", &*self.host, None));
+        request.headers.put_front(&self.via);
         let id = self.layer.request(now, self.flow, true, request);
         if let State::Open(open) = &mut self.state {
             open.suspect_at.get_or_insert(now + SUSPICION);

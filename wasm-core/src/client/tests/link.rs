@@ -7,7 +7,7 @@ use crate::Text;
 use crate::client::view::Link;
 use crate::client::{Command, Input, Role, Secret};
 use crate::sip::digest::{Ha1, Verifier};
-use crate::wire::sip::{Contact, Expires, From, Status, To};
+use crate::wire::sip::{Contact, Expires, From, Status, To, Via};
 
 /// R001, R004, R005, R007: a device registers its user's address with its identifier, its capabilities and its name.
 #[test]
@@ -17,7 +17,9 @@ fn a_device_registers_before_anything_else() {
     assert_eq!(register.uri.to_string(), "sip:tandem.test");
     assert_eq!(register.headers.read::<To>().unwrap().uri.to_string(), "sip:alice@tandem.test");
     assert_eq!(register.headers.read::<From>().unwrap().display.as_deref(), Some("Alice"));
+    assert_eq!(register.headers.read::<Via>().unwrap().transport, "WSS", "the socket is one over TLS");
     let contact = register.headers.read::<Contact>().unwrap();
+    assert_eq!(contact.addr().unwrap().uri.sip().unwrap().params.value("transport"), Some("ws"));
     assert_eq!(contact.instance(), Some("urn:uuid:00000000-0000-4000-8000-000000000001"));
     let params = &contact.addr().unwrap().params;
     assert_eq!(params.value("+g.3gpp.icsi-ref"), Some("urn%3Aurn-7%3A3gpp-service.ims.icsi.oma.cpm.msg"));

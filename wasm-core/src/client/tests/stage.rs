@@ -35,6 +35,7 @@ pub fn profile(secret: Option<Secret>) -> Profile {
         domain: Text::from("tandem.test"),
         instance: InstanceId::parse(&Text::from("urn:uuid:00000000-0000-4000-8000-000000000001")).unwrap(),
         device_name: Text::from("Alice's laptop"),
+        is_secure: true,
         secret,
     }
 }
