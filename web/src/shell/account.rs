@@ -63,7 +63,8 @@ pub async fn standing() -> Standing {
 /// Signs in.
 pub async fn sign_in(address: &str, password: String, device_name: &str) -> Result<Session, Refusal> {
     keep::save(DEVICE_NAME, device_name);
-    let sign_in = SignIn { address: Text::from(address), password, instance: instance(), device_name: Text::from(device_name) };
+    let (address, device_name) = (Text::from(address), Text::from(device_name));
+    let sign_in = SignIn { address, password, instance: instance(), device_name, replace: false };
     let answer = http::ask("POST", "/api/session", json::write(&sign_in).ok().as_deref()).await;
     if let Some(session) = taken(&answer) {
         return Ok(session);
