@@ -17,6 +17,7 @@ pub mod limits;
 pub mod link;
 mod linking;
 mod logs;
+mod push;
 mod ready;
 mod session;
 mod sip;

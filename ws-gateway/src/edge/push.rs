@@ -1,0 +1,5 @@
+//! Notices out of band.
+
+mod base64;
+mod encryption;
+mod vapid;
