@@ -19,7 +19,7 @@ use wasm_core::wire::sip::{
     CSeq, CallId, Contact, Expires, From, HeaderName, Limits, MaxForwards, Message, Method, Request, Response, SipUri, Status, To, Via,
 };
 use wasm_core::{Entropy, Text, Time};
-use ws_gateway::node::{Admission, Directory, FlowId, Hop, Input, Node, NodeConfig, Output, Transport};
+use ws_gateway::node::{Admission, Directory, FlowId, Hop, Input, Node, NodeConfig, Outlet, Output, Transport};
 use ws_gateway::store::{Account, Applied, Outcome, PendingId, UserId, Write};
 
 #[derive(Debug)]
@@ -44,6 +44,10 @@ impl Directory for Accounts {
 
     fn admission(&self, _: UserId, _: &InstanceId) -> Admission {
         Admission::Welcome
+    }
+
+    fn outlets(&self, _user: UserId) -> Vec<Outlet> {
+        Vec::new()
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod file;
 mod limits;
+mod push;
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use serde::{Deserialize, Deserializer};
 
 pub use file::{EXAMPLE, File, Peer, PeerTransport};
 pub use limits::Limits;
+pub use push::Push;
 
 use crate::devices::Policy;
 
@@ -214,6 +216,7 @@ pub struct Settings {
     pub log: String,
     pub log_format: LogFormat,
     pub peers: Vec<Peer>,
+    pub push: Push,
     pub demo: bool,
     pub ready_fd: Option<u32>,
 }
@@ -278,6 +281,7 @@ impl Settings {
                 "the peer {domain} is reached over TLS: [tls] needs `peer_certificates`, or nobody could be believed"
             )));
         }
+        file.push.check()?;
         Ok(Settings {
             data_dir: data_dir.or(file.data_dir).unwrap_or_else(|| DEFAULT_DATA_DIR.into()),
             domains,
@@ -302,6 +306,7 @@ impl Settings {
             log: flags.log.or(file.log.level).unwrap_or_else(|| "info".into()),
             log_format: flags.log_format.or(file.log.format).unwrap_or_default(),
             peers: file.peers,
+            push: file.push,
             demo: flags.demo || file.demo,
             ready_fd: flags.ready_fd,
         })

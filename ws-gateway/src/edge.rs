@@ -55,6 +55,7 @@ pub struct Gateway {
     pub addresses: limits::Addresses,
     pub events: events::Events,
     pub failures: session::Failures,
+    pub push: push::Push,
     pub clock: clock::Clock,
     pub sip_limits: SipLimits,
     /// Becomes true when the gateway is to stop.

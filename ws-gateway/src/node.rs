@@ -6,7 +6,7 @@
 //!             │            │ ▼
 //!             │       Participating Function (participating): originating, terminating, lanes to devices, notifications
 //!             ▼
-//!           Output: Send, Commit, Load, Changed, Close
+//!           Output: Send, Commit, Load, Changed, Notify, Close
 //! ```
 //!
 //! Whoever drives it hands in one [`Input`] at a time, takes [`Node::poll`] until it is empty, and comes back at
@@ -25,7 +25,10 @@ use crate::participating::{self, Hand, Participating};
 use crate::sip_core::{self, Core};
 
 pub use config::{NodeConfig, NodeLimits, Peer, Policy, Ports};
-pub use io::{Admission, Closing, Directory, FlowId, Function, Hop, Input, Loaded, Output, Query, Seen, Sighting, Step, Ticket, Transport};
+pub use io::{
+    Admission, Closing, Directory, FlowId, Function, Hop, Input, Loaded, Notice, Outlet, Output, Query, Seen, Sighting, Step, Ticket,
+    Transport,
+};
 
 /// The gateway without its edges.
 #[derive(Debug)]
@@ -132,6 +135,7 @@ impl<D: Directory> Node<D> {
                     participating::Effect::Commit { ticket, unit } => Output::Commit { ticket, unit },
                     participating::Effect::Load { ticket, query } => Output::Load { ticket, query },
                     participating::Effect::Changed { user, cursor } => Output::Changed { user, cursor },
+                    participating::Effect::Notify { user, outlet, notice } => Output::Notify { user, outlet, notice },
                 });
             }
             if !self.core.pump(now, &self.directory) {

@@ -34,6 +34,7 @@ mod deferred;
 mod lanes;
 mod letters;
 mod mailbox;
+mod notices;
 mod originating;
 mod post;
 mod receipts;
@@ -51,7 +52,7 @@ use wasm_core::sip::transaction::{ClientId, ServerId};
 use wasm_core::wire::sip::{Method, Request, Response, Status};
 use wasm_core::{Entropy, Time};
 
-use crate::node::{Directory, Loaded, NodeConfig, Query, Ticket};
+use crate::node::{Directory, Loaded, NodeConfig, Notice, Outlet, Query, Ticket};
 use crate::sip_core::location::BindingId;
 use crate::sip_core::refusal::Refusal;
 use crate::sip_core::{Core, Service};
@@ -75,6 +76,7 @@ pub(crate) enum Effect {
     Commit { ticket: Ticket, unit: Unit },
     Load { ticket: Ticket, query: Query },
     Changed { user: UserId, cursor: u64 },
+    Notify { user: UserId, outlet: Outlet, notice: Arc<Notice> },
 }
 
 /// One message between arrival and answer.
@@ -122,7 +124,7 @@ enum Awaited {
 #[derive(Debug)]
 enum Flight {
     /// To a device, or to a peer out of the queue.
-    Device { user: UserId, binding: BindingId, parcel: Arc<Parcel>, plain: bool },
+    Device { user: UserId, binding: BindingId, outlet: Option<Outlet>, parcel: Arc<Parcel>, plain: bool },
     /// To a peer, for a letter.
     Peer(LetterId),
 }
@@ -159,6 +161,8 @@ pub(crate) struct Participating {
     recent: Recent,
     /// Expired queue entries whose end is on its way to the disk.
     burying: HashSet<PendingId>,
+    /// Which devices were told of a letter out of band while they were still being tried.
+    told: HashSet<(LetterId, Outlet)>,
     alarms: BinaryHeap<Reverse<(Time, Alarm)>>,
     effects: VecDeque<Effect>,
     next_letter: u64,
@@ -179,6 +183,7 @@ impl Participating {
             waiting: None,
             recent: Recent::new(REMEMBERED),
             burying: HashSet::new(),
+            told: HashSet::new(),
             alarms: BinaryHeap::new(),
             effects: VecDeque::new(),
             next_letter: 0,
@@ -220,6 +225,7 @@ impl Participating {
             match alarm {
                 Alarm::Letter(id) => {
                     if self.letters.get(&id).is_some_and(|letter| matches!(letter.phase, Phase::Delivering { .. })) {
+                        self.overdue(hand, id);
                         self.answer(hand, id, Status::ACCEPTED);
                     }
                 }

@@ -46,6 +46,9 @@ pub trait Store: Send + Sync + 'static {
     /// The change cursor of a user's box.
     fn cursor(&self, user: UserId) -> Result<u64, StoreError>;
 
+    /// How many messages of a box its owner has not seen.
+    fn unread(&self, user: UserId) -> Result<u64, StoreError>;
+
     /// The folders of a box, newest message first; with `before` only those whose newest message is older than that `seq`.
     fn conversations(&self, user: UserId, before: Option<u64>, limit: usize) -> Result<Folders, StoreError>;
 

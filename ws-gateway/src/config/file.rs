@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::devices::Policy;
 
-use super::{ConfigError, Limits, Listen, LogFormat, Ports, TlsMode};
+use super::{ConfigError, Limits, Listen, LogFormat, Ports, Push, TlsMode};
 
 /// A settings file with every setting at its built-in value. Lines that begin with `#: ` are settings without a built-in value.
 pub const EXAMPLE: &str = include_str!("example.toml");
@@ -28,6 +28,7 @@ pub struct File {
     pub log: LogTable,
     pub limits: Limits,
     pub devices: Policy,
+    pub push: Push,
     #[serde(rename = "peer")]
     pub peers: Vec<Peer>,
 }

@@ -12,10 +12,10 @@ use wasm_core::Text;
 use wasm_core::cpm::device::{Change, Devices};
 use wasm_core::cpm::ids::InstanceId;
 
-use super::Gateway;
 use super::driver::Arrival;
 use super::http::ApiError;
 use super::session::{Signed, write};
+use super::{Gateway, push};
 use crate::devices::{Plan, Trouble};
 use crate::node::{Directory as _, Sighting};
 use crate::store::{StoreError, Unit, UserId, Write};
@@ -41,6 +41,7 @@ pub async fn carry_out(gateway: &Gateway, user: UserId, plan: Plan, more: Option
     gateway.devices.done(plan);
     for instance in signed_out {
         tracing::info!(user = user.0, %instance, "signed a device out");
+        push::forget(gateway, user, &instance).await?;
         gateway.deliver(Arrival::SignedOut { user, instance }).await;
     }
     // Its own event sockets hear of it too, and find that they are not let in any more.

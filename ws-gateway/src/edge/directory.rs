@@ -12,8 +12,9 @@ use wasm_core::cpm::device::Device;
 use wasm_core::cpm::ids::InstanceId;
 use wasm_core::cpm::preferences::Preferences;
 
+use super::push::subscriptions::Subscriptions;
 use crate::devices::Devices;
-use crate::node::{Admission, Directory};
+use crate::node::{Admission, Directory, Outlet};
 use crate::store::{Account, DocumentKind, Store, StoreError, UserId};
 
 /// How often the version is looked at.
@@ -26,6 +27,7 @@ pub struct Accounts(Arc<Shared>);
 struct Shared {
     store: Arc<dyn Store>,
     devices: Arc<Devices>,
+    subscriptions: Subscriptions,
     known: Mutex<Arc<Known>>,
     preferences: RwLock<HashMap<UserId, Chosen>>,
     /// The preferences of those who have none.
@@ -45,11 +47,18 @@ struct Known {
 }
 
 impl Accounts {
-    /// Reads them all; the devices are read already.
-    pub fn load(store: Arc<dyn Store>, devices: Arc<Devices>) -> Result<Accounts, StoreError> {
+    /// Reads them all; the devices are read already, and how they can be told of something.
+    pub fn load(store: Arc<dyn Store>, devices: Arc<Devices>, subscriptions: Subscriptions) -> Result<Accounts, StoreError> {
         let known = Known::read(&*store, store.accounts_version()?)?;
         let preferences = RwLock::new(read_preferences(&*store)?);
-        Ok(Accounts(Arc::new(Shared { store, devices, known: Mutex::new(Arc::new(known)), preferences, usual: Arc::default() })))
+        Ok(Accounts(Arc::new(Shared {
+            store,
+            devices,
+            subscriptions,
+            known: Mutex::new(Arc::new(known)),
+            preferences,
+            usual: Arc::default(),
+        })))
     }
 
     /// Takes note of a change to a user's preferences, unless a later one is known: changes are told of in no certain order.
@@ -161,6 +170,10 @@ impl Directory for Accounts {
     fn admission(&self, user: UserId, instance: &InstanceId) -> Admission {
         self.0.devices.admission(user, instance)
     }
+
+    fn outlets(&self, user: UserId) -> Vec<Outlet> {
+        self.0.subscriptions.outlets(user)
+    }
 }
 
 impl std::fmt::Debug for Accounts {
@@ -191,7 +204,7 @@ mod tests {
         let put = Write::PutDocument { user, kind: DocumentKind::Preferences, name: "index".into(), body, expect: Expect::Any };
         let Ok(applied) = &store.commit(vec![put.into()])[0] else { panic!() };
         let Outcome::Kept { version } = applied.outcomes[0] else { panic!() };
-        let accounts = Accounts::load(Arc::clone(&store), Arc::default()).unwrap();
+        let accounts = Accounts::load(Arc::clone(&store), Arc::default(), Subscriptions::default()).unwrap();
         assert_eq!(*accounts.preferences(user), chosen(false));
         assert_eq!(*accounts.preferences(UserId(-1)), Preferences::default());
         accounts.prefers(user, version + 2, Some(chosen(true)));
@@ -210,7 +223,7 @@ mod tests {
     #[test]
     fn an_account_added_later_is_found() {
         let store: Arc<dyn Store> = Arc::new(Sqlite::in_memory().unwrap());
-        let accounts = Accounts::load(Arc::clone(&store), Arc::default()).unwrap();
+        let accounts = Accounts::load(Arc::clone(&store), Arc::default(), Subscriptions::default()).unwrap();
         let bob = Address::parse("sip:bob@tandem.test").unwrap();
         assert!(accounts.account(&bob).is_none());
         let user = NewUser { address: bob.to_string(), password: "secret".into(), others: vec!["+15550100".into()], ..NewUser::default() };

@@ -25,7 +25,7 @@ use wasm_core::Text;
 use wasm_core::cpm::history;
 
 use super::limits::{Permit, Use};
-use super::{Gateway, assets, devices, history as boxes, linking, session, sip, stopped, websocket};
+use super::{Gateway, assets, devices, history as boxes, linking, push, session, sip, stopped, websocket};
 use crate::store::StoreError;
 
 /// How long a peer may take for the head of a request, the first or the next.
@@ -110,6 +110,7 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route("/api/link/{id}/answer", post(linking::answer))
         .route("/api/link/{id}/code", post(linking::send))
         .route("/api/link/{id}/proof", post(linking::prove))
+        .route("/api/push", get(push::api::show).put(push::api::put).delete(push::api::remove))
         .route("/nms/v1/{store}/{box}/folders", get(boxes::folders))
         .route("/nms/v1/{store}/{box}/objects", get(boxes::objects))
         .route("/nms/v1/{store}/{box}/changes", get(boxes::changes))

@@ -16,6 +16,7 @@ use super::clock::Clock;
 use super::directory::Accounts;
 use super::driver::{Driver, QUEUE};
 use super::limits::Addresses;
+use super::push::{self, Push};
 use super::ready::Bound;
 use super::{Gateway, admin, devices, events, http, linking, seed, session, sip, tls};
 use crate::accounts::{self, NewUser};
@@ -71,9 +72,10 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
     let store: Arc<dyn Store> = Arc::new(Sqlite::open(&settings.data_dir).map_err(store_error)?);
     let seeded = if settings.demo { seed_demo(&*store, &settings)? } else { false };
     let secret = store.secret("node", seed()?).map_err(store_error)?;
+    let (push, notices) = Push::open(&settings, &*store)?;
     let known = store.all_documents(DocumentKind::Device).map_err(store_error)?;
     let devices = Arc::new(Devices::new(settings.devices, known));
-    let accounts = Accounts::load(Arc::clone(&store), Arc::clone(&devices)).map_err(store_error)?;
+    let accounts = Accounts::load(Arc::clone(&store), Arc::clone(&devices), push.subscriptions.clone()).map_err(store_error)?;
     let bindings = store.all_bindings().map_err(store_error)?;
     let waiting = store.waiting().map_err(store_error)?;
     let writer = Writer::start(Arc::clone(&store), store::Limits::default())?;
@@ -106,6 +108,7 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
         addresses: Addresses::new(limits),
         events: events::Events::default(),
         failures: session::Failures::default(),
+        push,
         clock: Clock::start(),
         sip_limits: SipLimits { message: limits.message_bytes, body: limits.message_bytes, ..SipLimits::default() },
         stopping: watch::Sender::new(false),
@@ -133,6 +136,7 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
     if let Some(listener) = control {
         tokio::spawn(admin::listen(Arc::clone(&gateway), listener, metrics));
     }
+    tokio::spawn(push::run(Arc::clone(&gateway), notices));
     let housekeeping = tokio::spawn(sweep(Arc::clone(&gateway)));
     warn_about(&gateway.settings, &bound);
     if gateway.settings.demo {

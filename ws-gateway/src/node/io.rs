@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use wasm_core::Text;
 use wasm_core::cpm::address::Address;
 use wasm_core::cpm::device::Device;
-use wasm_core::cpm::ids::{InstanceId, MessageId};
+use wasm_core::cpm::ids::{ConversationId, InstanceId, MessageId};
 use wasm_core::cpm::preferences::Preferences;
 use wasm_core::wire::sip::Message;
+use wasm_core::{Text, Time};
 
 use crate::store::{Account, Applied, Direction, Entry, PendingId, Queued, StoreError, StoredBinding, Unit, UserId};
 
@@ -207,6 +207,15 @@ pub enum Output {
     },
     /// A device of a user's came, showed itself or left.
     Sighted(Sighting),
+    /// Tell devices that are not there of a message that waits for them.
+    Notify {
+        /// Whose devices.
+        user: UserId,
+        /// Which of them.
+        outlet: Outlet,
+        /// What to tell.
+        notice: Arc<Notice>,
+    },
     /// A step inside the node, told when [`super::NodeConfig::steps`] asks for it: one arrow of a flow's ladder.
     Step(Step),
 }
@@ -226,7 +235,7 @@ pub enum Query {
     /// What should no longer wait: [`Loaded::Pending`].
     Expired {
         /// Those whose time ended before.
-        before: wasm_core::Time,
+        before: Time,
         /// At most so many.
         limit: usize,
     },
@@ -324,6 +333,40 @@ pub enum Function {
     Participating,
 }
 
+/// A way to tell a user's devices of something while they are not registered.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Outlet {
+    /// A browser that has subscribed to push messages, by the device that it is.
+    Browser(InstanceId),
+    /// The user's phones, all at once: whoever is asked to wake them knows which there are.
+    Phones,
+}
+
+/// What a device that is not there is told of a message (R219).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// The message.
+    pub message_id: MessageId,
+    /// Who sent it.
+    pub from: Address,
+    /// The sender's name, where the sender is known here.
+    pub name: Option<Text>,
+    /// Whom it was sent to.
+    pub to: Address,
+    /// The conversation that it belongs to.
+    pub conversation: Option<ConversationId>,
+    /// What it is about.
+    pub subject: Option<Text>,
+    /// The beginning of what it says, where that is text.
+    pub text: Option<Text>,
+    /// When it was sent.
+    pub date: Time,
+    /// How many bytes it has.
+    pub size: usize,
+    /// Until when it waits.
+    pub expires_at: Time,
+}
+
 /// The accounts and their preferences, as the node may look them up: at once, from memory.
 pub trait Directory {
     /// The account that owns this address.
@@ -340,4 +383,7 @@ pub trait Directory {
 
     /// Whether a device may register.
     fn admission(&self, user: UserId, instance: &InstanceId) -> Admission;
+
+    /// The ways to tell this user's devices of something while they are not registered.
+    fn outlets(&self, user: UserId) -> Vec<Outlet>;
 }

@@ -30,7 +30,14 @@ pub(super) fn decode(bytes: &Bytes) -> Option<Request> {
 pub(super) fn parcel(queued: &Queued) -> Option<Arc<Parcel>> {
     let request = decode(&queued.pending.request)?;
     let envelope = Envelope::unwrap(&request).ok()?;
-    Some(Arc::new(Parcel { pending: Some(queued.id), kind: queued.pending.kind, letter: None, from: envelope.from, request }))
+    Some(Arc::new(Parcel {
+        pending: Some(queued.id),
+        kind: queued.pending.kind,
+        letter: None,
+        expires_at: queued.pending.expires_at,
+        from: envelope.from,
+        request,
+    }))
 }
 
 /// Whether something queued is a message to a person, whose sender wants to hear of its end.

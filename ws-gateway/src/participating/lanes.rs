@@ -19,6 +19,7 @@ use wasm_core::cpm::address::Address;
 use wasm_core::wire::sip::Request;
 
 use super::LetterId;
+use crate::node::Outlet;
 use crate::sip_core::location::BindingId;
 use crate::store::{PendingId, PendingKind};
 
@@ -31,8 +32,10 @@ pub(super) struct Parcel {
     /// Its place in the store's queue; a typing notification has none.
     pub(super) pending: Option<PendingId>,
     pub(super) kind: PendingKind,
-    /// Whose answer depends on it.
+    /// Whose answer depends on it. What was read from the store has none.
     pub(super) letter: Option<LetterId>,
+    /// Until when it waits.
+    pub(super) expires_at: Time,
     /// The other side: messages of one conversation stay in order.
     pub(super) from: Address,
     /// What to send, in CPIM where the service made it so.
@@ -56,6 +59,8 @@ enum State {
 #[derive(Debug)]
 pub(super) struct Lane {
     pub(super) binding: BindingId,
+    /// How the device can be told of something when this lane cannot.
+    pub(super) outlet: Option<Outlet>,
     state: State,
     /// To be sent, in order.
     queue: VecDeque<Arc<Parcel>>,
@@ -79,9 +84,9 @@ pub(super) enum Put {
 
 impl Lane {
     /// A lane that begins with what the store has, if it may have anything.
-    pub(super) fn new(binding: BindingId, limit: usize, waiting: bool) -> Self {
+    pub(super) fn new(binding: BindingId, outlet: Option<Outlet>, limit: usize, waiting: bool) -> Self {
         let state = if waiting { State::Catching { after: None, asked: false } } else { State::Live };
-        Lane { binding, state, queue: VecDeque::new(), held: VecDeque::new(), caught: HashSet::new(), flying: Vec::new(), limit }
+        Lane { binding, outlet, state, queue: VecDeque::new(), held: VecDeque::new(), caught: HashSet::new(), flying: Vec::new(), limit }
     }
 
     /// Adds a parcel that has just come.
@@ -120,6 +125,9 @@ impl Lane {
     /// The store's answer: the next in line, the last that it looked at, and whether there may be more.
     pub(super) fn loaded(&mut self, parcels: Vec<Arc<Parcel>>, last: Option<PendingId>, more: bool) {
         let State::Catching { .. } = self.state else { return };
+        // Of what has come meanwhile too, the one that came: a letter may hang on it.
+        let came = |parcel: Arc<Parcel>| self.held.iter().find(|held| held.pending == parcel.pending).cloned().unwrap_or(parcel);
+        let parcels: Vec<_> = parcels.into_iter().map(came).collect();
         self.caught.extend(parcels.iter().filter_map(|parcel| parcel.pending));
         self.queue.extend(parcels);
         if more {
@@ -189,6 +197,7 @@ mod tests {
             pending: Some(PendingId(pending)),
             kind: PendingKind::Message,
             letter: None,
+            expires_at: Time::NEVER,
             from: Address::from_parts(from, "tandem.test").unwrap(),
             request: Request::new(Method::Message, SipUri::new("bob", "tandem.test")),
         })
@@ -200,7 +209,7 @@ mod tests {
 
     #[test]
     fn one_message_of_a_conversation_at_a_time_and_in_order() {
-        let mut lane = Lane::new(BindingId(1), 16, false);
+        let mut lane = Lane::new(BindingId(1), None, 16, false);
         for (id, from) in [(1, "alice"), (2, "alice"), (3, "carol"), (4, "alice")] {
             assert_eq!(lane.put(&parcel(id, from)), Put::Taken);
         }
@@ -216,7 +225,7 @@ mod tests {
     /// R050: what waited comes first, and what came meanwhile follows once.
     #[test]
     fn catching_up_keeps_the_order_and_doubles_nothing() {
-        let mut lane = Lane::new(BindingId(1), 16, true);
+        let mut lane = Lane::new(BindingId(1), None, 16, true);
         assert_eq!(lane.ask(), Some(None));
         assert_eq!(lane.ask(), None);
         lane.put(&parcel(3, "alice"));
@@ -235,7 +244,7 @@ mod tests {
 
     #[test]
     fn a_device_that_fails_is_left_alone_and_then_read_from_the_store() {
-        let mut lane = Lane::new(BindingId(1), 16, false);
+        let mut lane = Lane::new(BindingId(1), None, 16, false);
         lane.put(&parcel(1, "alice"));
         lane.put(&parcel(2, "alice"));
         let first = lane.next().unwrap();
@@ -250,7 +259,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_left_to_the_store() {
-        let mut lane = Lane::new(BindingId(1), 2, false);
+        let mut lane = Lane::new(BindingId(1), None, 2, false);
         assert_eq!(lane.put(&parcel(1, "alice")), Put::Taken);
         assert_eq!(lane.put(&parcel(2, "alice")), Put::Taken);
         assert_eq!(lane.put(&parcel(3, "alice")), Put::Left);

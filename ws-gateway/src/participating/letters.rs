@@ -196,6 +196,7 @@ impl Participating {
                 }
                 self.alarms.push(Reverse((hand.now + self.config.policy.delivery_wait, Alarm::Letter(id))));
                 hand.core.step(Function::Participating, Function::Core, || label.into());
+                self.tell_absent(hand, user, &parcel);
                 if self.deliver(hand, user, parcel) == 0 {
                     self.answer(hand, id, Status::ACCEPTED);
                 }

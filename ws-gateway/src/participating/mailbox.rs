@@ -15,8 +15,8 @@ use wasm_core::wire::sip::{CSeq, CallId, From, HeaderName, MaxForwards, Method, 
 
 use super::lanes::{Lane, Parcel, Put};
 use super::post::{Party, Post};
-use super::{Alarm, Awaited, Flight, Hand, PAGE, Participating, deferred, post};
-use crate::node::{Function, Query};
+use super::{Alarm, Awaited, Flight, Hand, PAGE, Participating, deferred, notices, post};
+use crate::node::{Function, Outlet, Query};
 use crate::sip_core::location::{BindingId, Cause, Change};
 use crate::sip_core::routing::Destination;
 use crate::store::{PendingId, PendingKind, Queued, Unit, UserId, Write};
@@ -36,7 +36,7 @@ pub(super) struct Mailbox {
 impl Mailbox {
     /// The lanes to the peers, which begin with what the last run left.
     pub(super) fn of_peers(peers: usize, limit: usize) -> Self {
-        let lanes = (0..peers).map(|peer| Lane::new(lane_to(peer), limit, true)).collect();
+        let lanes = (0..peers).map(|peer| Lane::new(lane_to(peer), None, limit, true)).collect();
         Mailbox { lanes, ..Mailbox::default() }
     }
 
@@ -58,6 +58,11 @@ impl Mailbox {
 
     fn lane(&mut self, binding: BindingId) -> Option<&mut Lane> {
         self.lanes.iter_mut().find(|lane| lane.binding == binding)
+    }
+
+    /// Whether a device is there that needs no notice out of band.
+    pub(super) fn answers_for(&self, outlet: &Outlet) -> bool {
+        self.lanes.iter().any(|lane| lane.outlet.as_ref() == Some(outlet) && lane.wakes().is_none())
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -128,11 +133,11 @@ impl Participating {
             let mailbox = self.mailboxes.entry(user).or_default();
             match change.cause {
                 Cause::Registered => {
-                    let lane = Lane::new(binding, self.config.limits.lane, waiting);
+                    let lane = Lane::new(binding, notices::outlet(&change.binding), self.config.limits.lane, waiting);
                     match mailbox.lane(binding) {
                         Some(old) => {
-                            let lost = std::mem::replace(old, lane).dissolve();
-                            self.left(hand, &lost);
+                            let old = std::mem::replace(old, lane);
+                            self.left(hand, user, old.outlet.clone(), &old.dissolve());
                         }
                         None => mailbox.lanes.push(lane),
                     }
@@ -140,8 +145,8 @@ impl Participating {
                 Cause::Refreshed => {}
                 Cause::Expired | Cause::Unregistered | Cause::Deactivated => {
                     if let Some(at) = mailbox.lanes.iter().position(|lane| lane.binding == binding) {
-                        let lost = mailbox.lanes.remove(at).dissolve();
-                        self.left(hand, &lost);
+                        let lane = mailbox.lanes.remove(at);
+                        self.left(hand, user, lane.outlet.clone(), &lane.dissolve());
                     }
                 }
             }
@@ -149,11 +154,12 @@ impl Participating {
         self.run(hand, user);
     }
 
-    /// Nobody will try these now: their senders need not wait.
-    fn left(&mut self, hand: &mut Hand<'_>, parcels: &[Arc<Parcel>]) {
+    /// Nobody will try these on a device now: their senders need not wait, and the device may have to be told otherwise.
+    fn left(&mut self, hand: &mut Hand<'_>, user: UserId, outlet: Option<Outlet>, parcels: &[Arc<Parcel>]) {
         for parcel in parcels {
             self.device_done(hand, parcel.letter, false);
         }
+        self.given_up(hand, user, outlet.as_ref(), parcels);
     }
 
     /// Puts a parcel on every lane of a user; says how many devices will be tried.
@@ -204,29 +210,37 @@ impl Participating {
     fn send(&mut self, hand: &mut Hand<'_>, user: UserId, binding: BindingId, parcel: Arc<Parcel>, plainer: bool) {
         if user == UserId::PEERS {
             return match hand.core.forward(hand.now, binding.0 as usize, parcel.request.clone()) {
-                Some(client) => drop(self.flights.insert(client, Flight::Device { user, binding, parcel, plain: false })),
+                Some(client) => drop(self.flights.insert(client, Flight::Device { user, binding, outlet: None, parcel, plain: false })),
                 None => self.device(hand, user, binding, parcel, false, Reply::NotNow),
             };
         }
         let plain = plainer || hand.core.location().get(user, binding).is_some_and(|binding| binding.plain);
         let request = if plain { plain_request(&parcel.request) } else { Some(parcel.request.clone()) };
+        let outlet = self.mailboxes.get_mut(&user).and_then(|mailbox| mailbox.lane(binding)).and_then(|lane| lane.outlet.clone());
         let Some(request) = request else {
             // There is no plain form of a notification, and the device would refuse any other.
             return self.device(hand, user, binding, parcel, plain, Reply::Never);
         };
         match hand.core.deliver(hand.now, user, binding, request) {
-            Some(client) => drop(self.flights.insert(client, Flight::Device { user, binding, parcel, plain })),
-            None => self.device(hand, user, binding, parcel, plain, Reply::NotNow),
+            Some(client) => drop(self.flights.insert(client, Flight::Device { user, binding, outlet, parcel, plain })),
+            None => {
+                self.device(hand, user, binding, parcel.clone(), plain, Reply::NotNow);
+                self.given_up(hand, user, outlet.as_ref(), &[parcel]);
+            }
         }
     }
 
     /// A request of the service's has come to its end.
     pub(super) fn landed(&mut self, hand: &mut Hand<'_>, client: wasm_core::sip::transaction::ClientId, response: Response) {
         match self.flights.remove(&client) {
-            Some(Flight::Device { user, binding, parcel, plain }) => {
+            Some(Flight::Device { user, binding, outlet, parcel, plain }) => {
                 hand.core.step(Function::Core, Function::Participating, || response.status.0.to_string());
                 let reply = if user == UserId::PEERS { peer_reply(response.status) } else { reply(response.status) };
-                self.device(hand, user, binding, parcel, plain, reply);
+                self.device(hand, user, binding, parcel.clone(), plain, reply);
+                match reply {
+                    Reply::NotNow => self.given_up(hand, user, outlet.as_ref(), &[parcel]),
+                    Reply::Took | Reply::Plainer | Reply::Never => self.answered_for(&parcel, outlet.as_ref()),
+                }
                 self.run(hand, user);
             }
             Some(Flight::Peer(letter)) => self.forwarded(hand, letter, response),
@@ -270,10 +284,10 @@ impl Participating {
     pub(super) fn stall(&mut self, hand: &mut Hand<'_>, user: UserId, binding: BindingId) {
         let until = hand.now + self.config.policy.lane_retry;
         let Some(lane) = self.mailboxes.get_mut(&user).and_then(|mailbox| mailbox.lane(binding)) else { return };
-        let lost = lane.stall(until);
+        let (lost, outlet) = (lane.stall(until), lane.outlet.clone());
         self.waits(user);
         self.alarms.push(Reverse((until, Alarm::Lanes(user))));
-        self.left(hand, &lost);
+        self.left(hand, user, outlet, &lost);
     }
 
     /// Stalled lanes whose time has come try again.

@@ -98,5 +98,6 @@ pub(super) fn parcel(post: &Post, pending: Option<PendingId>, letter: Option<Let
         Content::Notification(_) | Content::Composing(_) => PendingKind::Notification,
         Content::Text(_) | Content::Other { .. } => PendingKind::Message,
     };
-    Arc::new(Parcel { pending, kind, letter, from: post.sender.address().clone(), request: post.request.clone() })
+    let (from, request) = (post.sender.address().clone(), post.request.clone());
+    Arc::new(Parcel { pending, kind, letter, expires_at: post.expires_at, from, request })
 }

@@ -60,6 +60,7 @@ macro_rules! forward_reads {
             accounts_version() -> u64;
             secret(name: &str, fresh: [u8; 32]) -> [u8; 32];
             cursor(user: $crate::store::UserId) -> u64;
+            unread(user: $crate::store::UserId) -> u64;
             conversations(user: $crate::store::UserId, before: Option<u64>, limit: usize) -> Folders;
             messages(user: $crate::store::UserId, with: &wasm_core::cpm::address::Address, before: Option<u64>, limit: usize) -> Page;
             changes(user: $crate::store::UserId, since: u64, limit: usize) -> Changes;
@@ -504,6 +505,7 @@ pub(super) fn seen_messages_are_counted(store: &impl Store) {
     one(store, Write::Store(message(alice, Direction::Out, "sip:bob@tandem.test", "mine"))).unwrap();
     let unread = || {
         let folders = store.conversations(alice, None, 9).unwrap().folders;
+        assert_eq!(store.unread(alice).unwrap(), folders.iter().map(|folder| u64::from(folder.unread)).sum::<u64>());
         folders.iter().map(|folder| folder.unread).collect::<Vec<_>>()
     };
     let seen = |up_to| one(store, Write::Seen { user: alice, with: with.clone(), up_to }).unwrap();

@@ -282,6 +282,10 @@ impl Store for Sqlite {
         self.read(|connection| read::cursor(connection, user))
     }
 
+    fn unread(&self, user: UserId) -> Result<u64, StoreError> {
+        self.read(|connection| read::unread(connection, user))
+    }
+
     fn conversations(&self, user: UserId, before: Option<u64>, limit: usize) -> Result<Folders, StoreError> {
         self.read(|connection| read::conversations(connection, user, before, limit))
     }

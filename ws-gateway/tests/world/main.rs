@@ -10,6 +10,7 @@ mod deferred;
 mod hostile;
 mod ladder;
 mod messages;
+mod notices;
 mod notifications;
 mod phone;
 mod registration;

@@ -15,7 +15,7 @@ use wasm_core::sip::digest::Ha1;
 use wasm_core::wire::sip::Method;
 use wasm_core::{Entropy, Text, Time};
 use ws_gateway::devices::Devices;
-use ws_gateway::node::{Admission, Directory, FlowId, Input, Node, NodeConfig, Peer, Transport};
+use ws_gateway::node::{Admission, Directory, FlowId, Input, Node, NodeConfig, Notice, Outlet, Peer, Transport};
 use ws_gateway::store::{Account, NewAccount, Secret, Sqlite, Store, StoredBinding, Unit, UserId, Write};
 
 use crate::browser::Browser;
@@ -132,7 +132,12 @@ impl Attached {
 
 /// The accounts of a site, shared with its node.
 #[derive(Clone, Default, Debug)]
-pub struct Accounts(Arc<RwLock<HashMap<Address, Arc<Account>>>>, Arc<Devices>);
+pub struct Accounts(
+    Arc<RwLock<HashMap<Address, Arc<Account>>>>,
+    Arc<Devices>,
+    Arc<RwLock<HashMap<UserId, Arc<Preferences>>>>,
+    Arc<RwLock<HashMap<UserId, Vec<Outlet>>>>,
+);
 
 impl Directory for Accounts {
     fn account(&self, address: &Address) -> Option<Arc<Account>> {
@@ -143,8 +148,12 @@ impl Directory for Accounts {
         self.0.read().unwrap().values().find(|account| account.user == user).cloned()
     }
 
-    fn preferences(&self, _: UserId) -> Arc<Preferences> {
-        Arc::default()
+    fn preferences(&self, user: UserId) -> Arc<Preferences> {
+        self.2.read().unwrap().get(&user).cloned().unwrap_or_default()
+    }
+
+    fn outlets(&self, user: UserId) -> Vec<Outlet> {
+        self.3.read().unwrap().get(&user).cloned().unwrap_or_default()
     }
 
     fn device(&self, user: UserId, instance: &InstanceId) -> Option<Arc<wasm_core::cpm::device::Device>> {
@@ -199,6 +208,8 @@ pub struct World {
     sent: u64,
     arrows: Vec<Arrow>,
     pub changes: Vec<(UserId, u64)>,
+    /// What devices were told out of band.
+    pub notices: Vec<(UserId, Outlet, Arc<Notice>)>,
     /// How long a response is on the wire between two sites.
     pub answers_take: Duration,
 }
@@ -245,6 +256,7 @@ impl World {
             sent: 0,
             arrows: Vec::new(),
             changes: Vec::new(),
+            notices: Vec::new(),
             answers_take: WIRE,
         };
         for site in 0..world.sites.len() {
@@ -343,6 +355,24 @@ impl World {
             Kind::Browser(browser) => browser,
             Kind::Phone(phone) => panic!("{} is a phone", phone.name),
         }
+    }
+
+    /// A user prefers something from now on.
+    pub fn prefers(&mut self, address: &Address, preferences: Preferences) {
+        let user = self.user_id(address);
+        self.site_of(address).accounts.2.write().unwrap().insert(user, Arc::new(preferences));
+    }
+
+    /// A user's devices can be told of messages out of band from now on: so.
+    pub fn outlets(&mut self, address: &Address, outlets: &[Outlet]) {
+        let user = self.user_id(address);
+        self.site_of(address).accounts.3.write().unwrap().insert(user, outlets.to_vec());
+    }
+
+    /// What devices were told out of band since this was last asked: on which outlet, of what text.
+    pub fn told(&mut self) -> Vec<(Outlet, String)> {
+        let told = std::mem::take(&mut self.notices).into_iter();
+        told.map(|(_, outlet, notice)| (outlet, notice.text.as_deref().unwrap_or_default().to_owned())).collect()
     }
 
     /// The page is loaded anew. Its connection breaks.

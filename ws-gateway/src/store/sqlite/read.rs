@@ -70,6 +70,11 @@ pub(super) fn cursor(connection: &Connection, user: UserId) -> rusqlite::Result<
     Ok(statement.query_row([user.0], |row| columns::read_count(row, 0)).optional()?.unwrap_or(0))
 }
 
+pub(super) fn unread(connection: &Connection, user: UserId) -> rusqlite::Result<u64> {
+    let mut statement = connection.prepare_cached("SELECT coalesce(sum(unread), 0) FROM folder_state WHERE user = ?1")?;
+    statement.query_row([user.0], |row| columns::read_count(row, 0))
+}
+
 pub(super) fn conversations(connection: &Connection, user: UserId, before: Option<u64>, limit: usize) -> rusqlite::Result<Folders> {
     let snapshot = connection.unchecked_transaction()?;
     let cursor = cursor(&snapshot, user)?;

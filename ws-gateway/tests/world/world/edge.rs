@@ -162,6 +162,10 @@ impl World {
                     self.sites[site].store.commit(vec![write.into()]).remove(0).unwrap();
                 }
             }
+            Output::Notify { user, outlet, notice } => {
+                self.arrows.push(Arrow { from: core.replace("Core", "PF"), to: "Push".to_owned(), what: "notice".to_owned() });
+                self.notices.push((user, outlet, notice));
+            }
             Output::Step(step) => {
                 self.arrows.push(Arrow { from: function(step.from), to: function(step.to), what: step.what.as_str().to_owned() });
             }
