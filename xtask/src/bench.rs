@@ -67,7 +67,7 @@ pub fn bench(how: Option<&str>) -> Result<()> {
     print(&[rows(&measured), load_rows(&load)?].concat());
     println!("\nRatio: what one costs, divided by what one costs in the other; below 1 is better than the other.");
     if quick {
-        println!("Measured quickly: these figures may be off by a third, those of disks and of the slowest per cent by more.");
+        println!("Measured quickly: the figures are rough, those of disks and of the slowest per cent above all.");
     }
     if find("kamailio").is_none() {
         println!("Kamailio is not installed: the SIP servers were not compared.");
@@ -87,7 +87,8 @@ fn print(rows: &[Row]) {
             println!();
         }
         let ratio = row.ratio.map_or(String::new(), |ratio| format!("{ratio:.2}"));
-        println!("{:name$}  {:>value$}  {:other$}  {ratio:>5}", row.name, row.value, row.other);
+        let line = format!("{:name$}  {:>value$}  {:other$}  {ratio:>5}", row.name, row.value, row.other);
+        println!("{}", line.trim_end());
     }
 }
 
@@ -105,7 +106,7 @@ fn rows(all: &BTreeMap<String, Measured>) -> Vec<Row> {
             let same = all.iter().filter_map(|(other, theirs)| Some((in_series(other).filter(|(one, _)| *one == series)?.1, theirs)));
             same.min_by_key(|(other, _)| *other)
                 .filter(|(other, _)| *other != number)
-                .map(|(other, theirs)| (format!(".../{other}"), theirs))
+                .map(|(other, theirs)| (format!("at {other}"), theirs))
         };
         let compared = by.or_else(first);
         let row = Row {
@@ -227,8 +228,8 @@ mod tests {
             lines(&[("store/batch/1000", 5e6, Some(1000.0)), ("store/batch/2", 2e6, Some(2.0)), ("store/batch/30", 3e6, Some(30.0))]);
         let expected = [
             "store/batch/2 | 1,000/s |  | None",
-            "store/batch/30 | 10,000/s | .../2: 1,000/s | Some(0.1)",
-            "store/batch/1000 | 200,000/s | .../2: 1,000/s | Some(0.005)",
+            "store/batch/30 | 10,000/s | at 2: 1,000/s | Some(0.1)",
+            "store/batch/1000 | 200,000/s | at 2: 1,000/s | Some(0.005)",
         ];
         assert_eq!(lines, expected);
     }
