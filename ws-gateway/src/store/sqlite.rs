@@ -1,11 +1,12 @@
 //! The embedded back end: one SQLite file in WAL mode with full synchronisation.
 //!
-//! One connection writes, a few read beside it, each on its own snapshot. A commit has reached the disk when `commit` returns; after a
-//! crash SQLite itself takes the log up again, so that there is nothing to repair. Other processes (the operator's commands) may open
-//! the same directory meanwhile: a writer waits for the other up to [`PATIENCE`].
+//! One connection writes, a few read beside it, each on its own snapshot, and one brings the log into the database. A commit has reached
+//! the disk when `commit` returns; after a crash SQLite itself takes the log up again, so that there is nothing to repair. Other
+//! processes (the operator's commands) may open the same directory meanwhile: a writer waits for the other up to [`PATIENCE`].
 
 mod batch;
 mod cache;
+mod checkpoint;
 mod columns;
 mod documents;
 mod pool;
@@ -18,7 +19,7 @@ use std::fmt;
 use std::fs;
 use std::mem;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
@@ -34,6 +35,7 @@ use super::{
 };
 use batch::{Batch, Fault};
 use cache::Cache;
+use checkpoint::Checkpoints;
 use pool::Pool;
 
 /// The database's name in the data directory.
@@ -49,10 +51,6 @@ const READERS: usize = 4;
 /// half of SQLite's default is two fifths less to write, while a quarter costs more in deeper trees than it spares.
 const PAGE_SIZE: i64 = 2048;
 
-/// Pages in the log before they are brought into the database: few enough (128 MB) to keep recovery short, many enough that a page which
-/// changes all the time is copied once for many commits.
-const CHECKPOINT_PAGES: i64 = 64_000;
-
 /// A database up to this size is checked whole when it is opened.
 const CHECKED_SIZE: u64 = 32 << 20;
 
@@ -61,10 +59,16 @@ const ACCOUNTS: &str = "accounts";
 
 /// The store in a SQLite database.
 pub struct Sqlite {
-    writer: Mutex<WriteSide>,
+    writer: Arc<Mutex<WriteSide>>,
     /// None for a database in memory, which has one connection only.
-    readers: Option<Pool>,
+    beside: Option<Beside>,
     path: PathBuf,
+}
+
+/// The other connections.
+struct Beside {
+    readers: Pool,
+    checkpoints: Checkpoints,
 }
 
 /// The writing connection and what it remembers.
@@ -127,8 +131,9 @@ impl Sqlite {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&path, flags).map_err(|error| explain(&path, error))?;
         let writer = prepare(&path, connection)?;
-        let readers = Some(Pool::new(path.clone(), READERS));
-        Ok(Sqlite { writer: Mutex::new(WriteSide::new(writer)), readers, path })
+        let writer = Arc::new(Mutex::new(WriteSide::new(writer)));
+        let checkpoints = Checkpoints::start(&path, Arc::clone(&writer), checkpoint::PAGES).map_err(|error| explain(&path, error))?;
+        Ok(Sqlite { writer, beside: Some(Beside { readers: Pool::new(path.clone(), READERS), checkpoints }), path })
     }
 
     /// A database that ends with this value: for tests.
@@ -136,7 +141,7 @@ impl Sqlite {
         let path = PathBuf::from(":memory:");
         let connection = Connection::open_in_memory().map_err(|error| explain(&path, error))?;
         let writer = prepare(&path, connection)?;
-        Ok(Sqlite { writer: Mutex::new(WriteSide::new(writer)), readers: None, path })
+        Ok(Sqlite { writer: Arc::new(Mutex::new(WriteSide::new(writer))), beside: None, path })
     }
 
     fn writer(&self) -> MutexGuard<'_, WriteSide> {
@@ -145,8 +150,8 @@ impl Sqlite {
     }
 
     fn read<T>(&self, query: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
-        let result = match &self.readers {
-            Some(pool) => pool.with(query),
+        let result = match &self.beside {
+            Some(beside) => beside.readers.with(query),
             None => query(&self.writer().connection),
         };
         result.map_err(|error| explain(&self.path, error))
@@ -181,7 +186,7 @@ fn prepare(path: &Path, mut connection: Connection) -> Result<Connection, StoreE
     connection.pragma_update(None, "foreign_keys", true).map_err(explain)?;
     connection.pragma_update(None, "temp_store", "MEMORY").map_err(explain)?;
     connection.pragma_update(None, "cache_size", -65_536).map_err(explain)?;
-    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES).map_err(explain)?;
+    connection.pragma_update(None, "wal_autocheckpoint", 2 * checkpoint::PAGES).map_err(explain)?;
     match schema::migrate(&mut connection).map_err(explain)? {
         schema::Found::Ready => {}
         schema::Found::Newer(found) => {
@@ -242,7 +247,12 @@ impl Store for Sqlite {
     fn commit(&self, units: Vec<Unit>) -> Vec<Result<Applied, StoreError>> {
         let mut writer = self.writer();
         let fatal = match writer.together(&units) {
-            Ok(applied) => return applied.into_iter().map(Ok).collect(),
+            Ok(applied) => {
+                if let Some(beside) = &self.beside {
+                    beside.checkpoints.committed(&writer.connection);
+                }
+                return applied.into_iter().map(Ok).collect();
+            }
             Err(Fault::Sql(error)) if !concerns_one_unit(&error) => error,
             Err(_) => match writer.one_by_one(&self.path, &units) {
                 Ok(results) => return results,

@@ -228,6 +228,25 @@ fn a_folder_is_counted_on_after_a_restart() {
     assert_eq!(unread(&store), 1);
 }
 
+/// The log is emptied into the database without a commit that does it.
+#[test]
+fn the_log_is_brought_in_beside_the_commits() {
+    let store = OnDisk::fresh();
+    let user = add(&*store, &["sip:alice@tandem.test"]);
+    let left = |pages| checkpoint::due(&store.writer().connection, pages);
+    let checkpoints = checkpoint::Checkpoints::start(&store.path, Arc::clone(&store.writer), 100).unwrap();
+    for n in 0..100 {
+        let message = message(user, Direction::In, "sip:bob@tandem.test", &format!("m{n}"));
+        one(&*store, Write::Store(message)).unwrap();
+    }
+    assert!(left(100));
+    checkpoints.committed(&store.writer().connection);
+    // When the thread has ended, so has what it was told to do.
+    drop(checkpoints);
+    assert!(!left(1));
+    assert_eq!(store.messages(user, &address("sip:bob@tandem.test"), None, 1).unwrap().objects.len(), 1);
+}
+
 /// Both copies of a message in one unit share the body.
 #[test]
 fn a_body_is_kept_once() {
