@@ -2,7 +2,7 @@
 //!
 //! A message is what one pager message costs: the sender's copy, the recipient's copy and the request that waits for the recipient's
 //! devices. Two thousand users write to each other at random, so that neighbours in a batch share no page by design.
-//! The last group sends through the writer thread from several submitters, as the gateway does.
+//! The second group does the same in a store that has grown, the last one sends through the writer thread as the gateway does.
 
 use std::path::Path;
 use std::sync::{Arc, mpsc};
@@ -86,13 +86,27 @@ fn directory() -> tempfile::TempDir {
     tempfile::tempdir_in(Path::new(env!("CARGO_TARGET_TMPDIR"))).unwrap()
 }
 
+/// How many messages a store that has grown holds.
+const GROWN: usize = 300_000;
+
 fn batches(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("store/durable-messages");
+    durable(criterion, "store/durable-messages", &[1, 10, 100, 1000], 0);
+}
+
+fn grown(criterion: &mut Criterion) {
+    durable(criterion, "store/durable-messages-grown", &[100, 1000], GROWN);
+}
+
+fn durable(criterion: &mut Criterion, name: &str, sizes: &[u64], held: usize) {
+    let mut group = criterion.benchmark_group(name);
     group.sample_size(10).measurement_time(Duration::from_secs(8)).warm_up_time(Duration::from_secs(1));
-    for size in [1, 10, 100, 1000] {
+    for &size in sizes {
         let directory = directory();
         let store = Sqlite::open(directory.path()).unwrap();
         let mut load = Load::new(&store);
+        for _ in 0..held / 1000 {
+            store.commit((0..1000).map(|_| load.message()).collect());
+        }
         group.throughput(Throughput::Elements(size));
         group.bench_function(BenchmarkId::from_parameter(size), |bencher| {
             bencher.iter_custom(|rounds| {
@@ -140,5 +154,5 @@ fn writer(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, batches, writer);
+criterion_group!(benches, batches, grown, writer);
 criterion_main!(benches);
