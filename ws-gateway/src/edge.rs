@@ -61,6 +61,8 @@ pub struct Gateway {
     /// Becomes true when the gateway is to stop.
     pub stopping: watch::Sender<bool>,
     connector: Option<TlsConnector>,
+    /// What the settings ask for but is not safe.
+    warnings: Vec<&'static str>,
     arrivals: mpsc::Sender<Arrival>,
     flows: AtomicU64,
 }

@@ -14,7 +14,8 @@ use phone::{PATIENCE, Phone};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
-use wasm_core::wire::sip::Status;
+use wasm_core::cpm::address::Address;
+use wasm_core::wire::sip::{Frame, Framer, Limits, Message, Response, Status};
 
 /// The answer to one HTTP request, on a connection of its own: status, headers and body.
 async fn http(address: SocketAddr, request: &str, body: &str) -> (u16, String, String) {
@@ -253,6 +254,77 @@ async fn strangers_are_disconnected() {
     assert!(stranger.next().await.is_none());
     assert!(silent.next().await.is_none());
     assert_eq!(alice.say("bob", "Still here").await, Status::ACCEPTED);
+}
+
+/// R317: what is asked for but not safe is told to the operator.
+#[tokio::test]
+async fn unsafe_settings_are_warned_about() {
+    let health = async |gateway: &Gateway| http(gateway.address("admin"), "GET /health HTTP/1.1", "").await.2;
+    assert_eq!(health(&Gateway::start(&[])).await, "ok\n");
+    let folder = tempfile::tempdir().unwrap();
+    let log = std::fs::File::create(folder.path().join("log")).unwrap();
+    let mut child = std::process::Command::new(gateway::binary())
+        .args(["serve", "--http=off", "--sip=0.0.0.0:0", "--sips=off", "--admin=127.0.0.1:0", "--data-dir"])
+        .arg(folder.path())
+        .stdout(std::process::Stdio::piped())
+        .stderr(log)
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().unwrap()), &mut line).unwrap();
+    let admin = line.split_whitespace().find_map(|word| word.strip_prefix("admin=")).unwrap().parse().unwrap();
+    let (status, _, body) = http(admin, "GET /health HTTP/1.1", "").await;
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(status == 200 && body.starts_with("ok\nwarning: SIP over UDP and TCP is not encrypted") && body.lines().count() == 2, "{body}");
+    assert!(std::fs::read_to_string(folder.path().join("log")).unwrap().contains("SIP over UDP and TCP is not encrypted"));
+}
+
+/// R317: a peer is dialled over TLS and believed when its certificate names its domain, and not when it names another.
+#[tokio::test]
+async fn a_peer_proves_its_name() {
+    for (certified, outcome) in [("peer.test", Status::OK), ("other.test", Status::SERVICE_UNAVAILABLE)] {
+        let folder = tempfile::tempdir().unwrap();
+        let made = rcgen::generate_simple_self_signed(vec![certified.to_owned()]).unwrap();
+        let certificate = folder.path().join("peer.pem");
+        std::fs::write(&certificate, made.cert.pem()).unwrap();
+        let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let config = rustls::ServerConfig::builder_with_provider(std::sync::Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let settings = folder.path().join("tandem.toml");
+        let text = format!(
+            "[tls]\npeer_certificates = {certificate:?}\n[[peer]]\ndomain = \"peer.test\"\ntransport = \"tls\"\naddress = \"{}\"\n",
+            listener.local_addr().unwrap()
+        );
+        std::fs::write(&settings, text).unwrap();
+        // The peer: it takes every message that comes over a connection that was believed, and says how many.
+        let peer = tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(config));
+            let Ok(mut stream) = acceptor.accept(stream).await else { return 0 };
+            let mut framer = Framer::opened(Limits::default());
+            let mut buffer = vec![0; 4096];
+            while let Ok(length @ 1..) = stream.read(&mut buffer).await {
+                framer.push(&buffer[..length]);
+                if let Some(Ok(Frame::Message(Message::Request(request)))) = framer.next() {
+                    assert!(String::from_utf8_lossy(&request.body).contains("Over TLS"));
+                    stream.write_all(&Response::to(&request, Status::OK).to_bytes()).await.unwrap();
+                    return 1;
+                }
+            }
+            0
+        });
+        let gateway = Gateway::start(&["--config", settings.to_str().unwrap()]);
+        let mut alice = registered(Phone::udp("alice", gateway.address("sip")).await).await;
+        let request = alice.compose_to(&Address::parse("sip:paula@peer.test").unwrap(), "Over TLS");
+        assert_eq!(alice.ask(request).await.status, outcome, "{certified}");
+        assert_eq!(peer.await.unwrap(), u32::from(outcome == Status::OK), "{certified}");
+    }
 }
 
 /// One data directory belongs to one gateway; a listener that is taken is named; both say what to do.

@@ -1,4 +1,4 @@
-//! The admin listener: `/metrics` for Prometheus, `/health` (the process lives) and `/ready` (it can serve). Meant to be private.
+//! The admin listener: `/metrics` for Prometheus, `/health` (the process lives, and warnings) and `/ready` (it can serve). Meant to be private.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,12 +40,17 @@ pub async fn listen(gateway: Arc<Gateway>, listener: TcpListener, metrics: Optio
                 ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
             }),
         )
-        .route("/health", get(|| async { "ok\n" }))
+        .route("/health", get(health))
         .route("/ready", get(ready))
         .with_state(gateway);
     if let Err(error) = axum::serve(listener, router).await {
         tracing::error!(%error, "the admin listener ended");
     }
+}
+
+/// The process lives; and what is not safe about its settings.
+async fn health(State(gateway): State<Arc<Gateway>>) -> String {
+    gateway.warnings.iter().fold("ok\n".to_owned(), |text, words| text + "warning: " + words + "\n")
 }
 
 /// Ready is who takes new work and can read its store.

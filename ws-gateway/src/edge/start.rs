@@ -113,6 +113,7 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
         sip_limits: SipLimits { message: limits.message_bytes, body: limits.message_bytes, ..SipLimits::default() },
         stopping: watch::Sender::new(false),
         connector,
+        warnings: warnings(&settings, &bound),
         arrivals,
         flows: AtomicU64::new(1),
         settings,
@@ -138,7 +139,7 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
     }
     tokio::spawn(push::run(Arc::clone(&gateway), notices));
     let housekeeping = tokio::spawn(sweep(Arc::clone(&gateway)));
-    warn_about(&gateway.settings, &bound);
+    gateway.warnings.iter().for_each(|words| tracing::warn!("{words}"));
     if gateway.settings.demo {
         print_demo(seeded, &gateway.settings, &bound);
     }
@@ -285,17 +286,16 @@ fn print_demo(created: bool, settings: &Settings, bound: &Bound) {
 }
 
 /// What is asked for but not safe.
-fn warn_about(settings: &Settings, bound: &Bound) {
+fn warnings(settings: &Settings, bound: &Bound) -> Vec<&'static str> {
     let open = |name: &str| bound.of(name).is_some_and(|address| !address.ip().is_loopback());
-    if open("http") && settings.tls == Tls::Off && settings.public_url.as_ref().is_none_or(|url| !url.starts_with("https://")) {
-        tracing::warn!("the web app is served without TLS beyond this machine: set --tls, or --public-url when a proxy adds it");
-    }
-    if open("admin") {
-        tracing::warn!("metrics are served beyond this machine: they are meant to be private");
-    }
-    if settings.demo && (open("http") || open("sip") || open("sips")) {
-        tracing::warn!("the demo users' passwords are known to everybody");
-    }
+    let plain_web = open("http") && settings.tls == Tls::Off && settings.public_url.as_ref().is_none_or(|url| !url.starts_with("https://"));
+    let all = [
+        (plain_web, "the web app is served without TLS beyond this machine: set --tls, or --public-url when a proxy adds it"),
+        (open("sip"), "SIP over UDP and TCP is not encrypted and open beyond this machine: let phones use --sips, and keep --sip private"),
+        (open("admin"), "metrics are served beyond this machine: they are meant to be private"),
+        (settings.demo && ["http", "sip", "sips"].into_iter().any(open), "the demo users' passwords are known to everybody"),
+    ];
+    all.into_iter().filter_map(|(holds, words)| holds.then_some(words)).collect()
 }
 
 /// Forgets ended sessions and bindings now and then.
