@@ -49,7 +49,7 @@ pub struct Options {
     pub open: usize,
     /// How many bytes the consumer may owe before reading stops.
     pub window: usize,
-    /// How many bytes of refused messages are read before the session ends.
+    /// How many bytes of refused messages are read, with no other message between them, before the session ends.
     pub patience: u64,
     /// The bytes of one chunk, which is how long a short message may have to wait for a long one, and what a frame's head is shared by.
     pub chunk: usize,

@@ -20,7 +20,7 @@ pub(super) struct Inbound {
     next_key: u32,
     /// Bytes that the consumer was given and has not taken yet.
     undrained: usize,
-    /// Bytes of refused messages so far.
+    /// Bytes of refused messages since the last that was complete.
     wasted: u64,
 }
 
@@ -327,6 +327,7 @@ impl Inbound {
         if !self.open.get(at).is_some_and(whole) {
             return;
         }
+        self.wasted = 0;
         let Message { key, incoming, success, failure, body, .. } = self.open.swap_remove(at);
         let receipt = Receipt { id: incoming.id.clone(), size: incoming.size.unwrap_or_default(), success, failure };
         match body {

@@ -24,8 +24,10 @@ pub(super) struct Outbound {
     letters: VecDeque<Message>,
     /// Messages that are supplied while they are sent, in turns.
     streams: VecDeque<Message>,
-    /// Requests without a response, the oldest first.
+    /// Chunks without a response, the oldest first.
     unanswered: VecDeque<Transaction>,
+    /// The request that asks whether the other end is there, and when that has to be answered.
+    probe: Option<(u64, Time)>,
     /// The bytes of `unanswered`.
     in_flight: usize,
     /// Messages that were sent and of which more will be heard.
@@ -50,8 +52,7 @@ struct Message {
 #[derive(Debug)]
 struct Transaction {
     number: u64,
-    /// The message, or none where it asks whether the other end is there.
-    of: Option<Id>,
+    of: Id,
     bytes: usize,
     by: Time,
 }
@@ -78,6 +79,7 @@ impl Outbound {
             letters: VecDeque::new(),
             streams: VecDeque::new(),
             unanswered: VecDeque::new(),
+            probe: None,
             in_flight: 0,
             awaited: VecDeque::new(),
             max_size,
@@ -89,11 +91,12 @@ impl Outbound {
     }
 
     pub(super) fn is_probing(&self) -> bool {
-        self.unanswered.iter().any(|transaction| transaction.of.is_none())
+        self.probe.is_some()
     }
 
     pub(super) fn next_timeout(&self) -> Option<Time> {
-        self.unanswered.front().map(|transaction| transaction.by)
+        let chunk = self.unanswered.front().map(|transaction| transaction.by);
+        chunk.into_iter().chain(self.probe.map(|(_, by)| by)).min()
     }
 
     /// Gives all requests on their way until then.
@@ -101,6 +104,7 @@ impl Outbound {
         for transaction in &mut self.unanswered {
             transaction.by = by;
         }
+        self.probe = self.probe.map(|(number, _)| (number, by));
     }
 
     pub(super) fn send(&mut self, mut message: Outgoing, outlet: &mut Outlet) {
@@ -145,7 +149,7 @@ impl Outbound {
         printer.field("Byte-Range", ByteRange::whole(0));
         let frame = printer.finish(None, Flag::Complete);
         outlet.frames.push_back(frame);
-        self.unanswered.push_back(Transaction { number, of: None, bytes: 0, by: now + outlet.options.answer });
+        self.probe = Some((number, now + outlet.options.answer));
     }
 
     /// The next chunk, unless too much is on its way already.
@@ -173,7 +177,7 @@ impl Outbound {
         if failure == FailureReport::Yes {
             let bytes = body.len() + Self::FRAME;
             self.in_flight += bytes;
-            self.unanswered.push_back(Transaction { number, of: Some(id), bytes, by: now + outlet.options.answer });
+            self.unanswered.push_back(Transaction { number, of: id, bytes, by: now + outlet.options.answer });
         }
         match flag {
             Flag::Complete => self.finish(&message, outlet),
@@ -210,14 +214,16 @@ impl Outbound {
         match answer {
             Answer::Response { status: status @ (Status::NO_SESSION | Status::OTHER_CONNECTION), .. } => Err(Ending::Refused(status)),
             Answer::Response { transaction, status } => {
-                let Some(at) = self.unanswered.iter().position(|open| open.number == transaction) else { return Ok(()) };
-                let Some(done) = self.unanswered.remove(at) else { return Ok(()) };
-                self.in_flight -= done.bytes;
-                match done.of {
-                    Some(id) if status.is_success() => self.taken(id, outlet),
-                    Some(id) => self.fail(id, status, outlet),
-                    // Whatever the answer is, somebody gave it.
-                    None => {}
+                // Whatever the answer to a probe is, somebody gave it.
+                self.probe = self.probe.filter(|(number, _)| *number != transaction);
+                let at = self.unanswered.iter().position(|open| open.number == transaction);
+                if let Some(done) = at.and_then(|at| self.unanswered.remove(at)) {
+                    self.in_flight -= done.bytes;
+                    if status.is_success() {
+                        self.taken(done.of, outlet);
+                    } else {
+                        self.fail(done.of, status, outlet);
+                    }
                 }
                 Ok(())
             }
@@ -234,7 +240,7 @@ impl Outbound {
 
     /// A chunk of the message was taken.
     fn taken(&mut self, id: Id, outlet: &mut Outlet) {
-        if self.unanswered.iter().any(|open| open.of == Some(id)) {
+        if self.unanswered.iter().any(|open| open.of == id) {
             return;
         }
         let Some(at) = self.awaited.iter().position(|awaited| awaited.id == id && awaited.answers) else { return };
@@ -275,7 +281,7 @@ impl Outbound {
         }
         let in_flight = &mut self.in_flight;
         self.unanswered.retain(|open| {
-            let others = open.of != Some(id);
+            let others = open.of != id;
             *in_flight -= if others { 0 } else { open.bytes };
             others
         });
@@ -291,9 +297,9 @@ impl Outbound {
         while self.unanswered.front().is_some_and(|open| open.by <= now) {
             let Some(late) = self.unanswered.pop_front() else { break };
             self.in_flight -= late.bytes;
-            self.fail(late.of.ok_or(Ending::Silence)?, Status::TIMEOUT, outlet);
+            self.fail(late.of, Status::TIMEOUT, outlet);
         }
-        Ok(())
+        if self.probe.is_some_and(|(_, by)| by <= now) { Err(Ending::Silence) } else { Ok(()) }
     }
 
     /// The session is over: what was not taken has failed.
