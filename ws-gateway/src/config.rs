@@ -5,6 +5,7 @@
 
 mod file;
 mod limits;
+mod policy;
 mod push;
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
@@ -18,7 +19,8 @@ pub use file::{EXAMPLE, File, Peer, PeerTransport};
 pub use limits::Limits;
 pub use push::Push;
 
-use crate::devices::Policy;
+use crate::devices;
+use crate::node::Policy;
 
 /// The domain of user addresses when none is set; the demo users live there.
 pub const DEFAULT_DOMAIN: &str = "tandem.test";
@@ -212,7 +214,9 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpAddr>,
     pub limits: Limits,
     /// What the provider allows of people's devices.
-    pub devices: Policy,
+    pub devices: devices::Policy,
+    /// What the provider decides over its users' preferences.
+    pub policy: Policy,
     pub log: String,
     pub log_format: LogFormat,
     pub peers: Vec<Peer>,
@@ -303,6 +307,7 @@ impl Settings {
                 Some(LimitsPreset::Default) | None => file.limits,
             },
             devices: file.devices,
+            policy: file.policy.policy()?,
             log: flags.log.or(file.log.level).unwrap_or_else(|| "info".into()),
             log_format: flags.log_format.or(file.log.format).unwrap_or_default(),
             peers: file.peers,
@@ -382,6 +387,10 @@ mod tests {
         assert!(combine("[tls]\ncertificate = \"x\"", Flags::default()).unwrap_err().to_string().contains("both"));
         let peer = "[[peer]]\ndomain = \"b.test\"\ntransport = \"tls\"\naddress = \"192.0.2.7:5061\"";
         assert!(combine(peer, Flags::default()).unwrap_err().to_string().contains("peer_certificates"));
+        assert!(
+            combine("[policy]\nbarred_destinations = [\"eve\"]", Flags::default()).unwrap_err().to_string().contains("`eve` is neither")
+        );
+        assert!(combine("[policy]\nprofiles_per_user = 0", Flags::default()).is_err());
         assert!(combine("allowed_origins = [\"example.org\"]", Flags::default()).is_err());
         assert!(toml::from_str::<File>("colour = \"red\"").is_err());
         assert!(toml::from_str::<File>("[listen]\nhttp = \"nowhere\"").is_err());

@@ -24,6 +24,7 @@ mod sip;
 mod start;
 pub mod tls;
 pub mod websocket;
+mod xcap;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -56,6 +57,7 @@ pub struct Gateway {
     pub events: events::Events,
     pub failures: session::Failures,
     pub push: push::Push,
+    pub digest: xcap::access::Digest,
     pub clock: clock::Clock,
     pub sip_limits: SipLimits,
     /// Becomes true when the gateway is to stop.

@@ -15,6 +15,7 @@
 
 mod config;
 mod io;
+mod policy;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -24,11 +25,12 @@ use wasm_core::{Entropy, Time};
 use crate::participating::{self, Hand, Participating};
 use crate::sip_core::{self, Core};
 
-pub use config::{NodeConfig, NodeLimits, Peer, Policy, Ports};
+pub use config::{NodeConfig, NodeLimits, Peer, Ports};
 pub use io::{
     Admission, Closing, Directory, FlowId, Function, Hop, Input, Loaded, Notice, Outlet, Output, Query, Seen, Sighting, Step, Ticket,
     Transport,
 };
+pub use policy::Policy;
 
 /// The gateway without its edges.
 #[derive(Debug)]

@@ -17,7 +17,7 @@ use crate::Text;
 pub use document::{Fault, MEDIA_TYPE, MOST_BYTES, PreferencesError, XML_NAMESPACE};
 pub use hours::{Days, Hours};
 pub use judgement::{Absence, Adaptation, Delivery, Expiry, Kept, Letter, Verdict};
-pub use value::{Blocked, MediaRange, ProfileId};
+pub use value::{MediaRange, Party, ProfileId};
 
 /// The most profiles of a user.
 pub const MOST_PROFILES: usize = 16;
@@ -67,7 +67,7 @@ pub struct Profile {
     /// What its owner calls it.
     pub name: Text,
     /// Senders whose messages are not wanted.
-    pub blocked: Vec<Blocked>,
+    pub blocked: Vec<Party>,
     /// What becomes of these.
     pub when_blocked: Refusal,
     /// The largest message that is wanted, in bytes.
@@ -262,7 +262,7 @@ impl Preferences {
     }
 
     /// Blocks a sender in every profile.
-    pub fn block(&mut self, sender: Blocked) {
+    pub fn block(&mut self, sender: Party) {
         for profile in &mut self.profiles {
             if !profile.blocked.contains(&sender) {
                 profile.blocked.push(sender.clone());
@@ -271,7 +271,7 @@ impl Preferences {
     }
 
     /// Takes this entry off the block lists of all profiles.
-    pub fn unblock(&mut self, sender: &Blocked) {
+    pub fn unblock(&mut self, sender: &Party) {
         self.profiles.iter_mut().for_each(|profile| profile.blocked.retain(|entry| entry != sender));
     }
 

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::devices::Policy;
-
+use super::policy::PolicyTable;
 use super::{ConfigError, Limits, Listen, LogFormat, Ports, Push, TlsMode};
+use crate::devices;
 
 /// A settings file with every setting at its built-in value. Lines that begin with `#: ` are settings without a built-in value.
 pub const EXAMPLE: &str = include_str!("example.toml");
@@ -27,7 +27,8 @@ pub struct File {
     pub tls: TlsTable,
     pub log: LogTable,
     pub limits: Limits,
-    pub devices: Policy,
+    pub devices: devices::Policy,
+    pub policy: PolicyTable,
     pub push: Push,
     #[serde(rename = "peer")]
     pub peers: Vec<Peer>,

@@ -25,7 +25,7 @@ use wasm_core::Text;
 use wasm_core::cpm::history;
 
 use super::limits::{Permit, Use};
-use super::{Gateway, assets, devices, history as boxes, linking, push, session, sip, stopped, websocket};
+use super::{Gateway, assets, devices, history as boxes, linking, push, session, sip, stopped, websocket, xcap};
 use crate::store::StoreError;
 
 /// How long a peer may take for the head of a request, the first or the next.
@@ -115,6 +115,7 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route("/nms/v1/{store}/{box}/objects", get(boxes::objects))
         .route("/nms/v1/{store}/{box}/changes", get(boxes::changes))
         .route("/nms/v1/{store}/{box}/folders/{with}/flags/{flag}", put(boxes::flag))
+        .route("/xcap/{*document}", get(xcap::answer).put(xcap::answer).delete(xcap::answer))
         .route("/sip", get(websocket::sip))
         .route("/events", get(websocket::events))
         .fallback(fallback)
@@ -130,7 +131,7 @@ async fn method_not_allowed() -> ApiError {
 
 async fn fallback(request: Request) -> Response {
     let path = request.uri().path();
-    if ["/api/", "/nms/", "/msrp", "/ft"].iter().any(|prefix| path.starts_with(prefix)) {
+    if ["/api/", "/nms/", "/xcap", "/msrp", "/ft"].iter().any(|prefix| path.starts_with(prefix)) {
         return ApiError::not_found().into_response();
     }
     assets::APP.answer(request.method(), request.uri(), request.headers())

@@ -40,12 +40,13 @@ pub struct Failures(Mutex<HashMap<Address, Bucket>>);
 
 impl Failures {
     /// Whether another attempt may be made.
-    fn check(&self, address: &Address, addresses: &Addresses, now: Instant) -> Result<(), Duration> {
+    pub fn check(&self, address: &Address, addresses: &Addresses, now: Instant) -> Result<(), Duration> {
         let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         failures.get_mut(address).map_or(Ok(()), |bucket| bucket.wait(now, addresses.rate(Use::FailedLogin)))
     }
 
-    fn count(&self, address: Address, addresses: &Addresses, now: Instant) {
+    /// Counts an attempt that failed.
+    pub fn count(&self, address: Address, addresses: &Addresses, now: Instant) {
         let rate = addresses.rate(Use::FailedLogin);
         let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if failures.len() >= MOST_ACCOUNTS {

@@ -18,6 +18,7 @@ use super::driver::{Driver, QUEUE};
 use super::limits::Addresses;
 use super::push::{self, Push};
 use super::ready::Bound;
+use super::xcap::access::Digest;
 use super::{Gateway, admin, devices, events, http, linking, seed, session, sip, tls};
 use crate::accounts::{self, NewUser};
 use crate::config::{Listen, PeerTransport, Settings, Tls};
@@ -73,6 +74,7 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
     let seeded = if settings.demo { seed_demo(&*store, &settings)? } else { false };
     let secret = store.secret("node", seed()?).map_err(store_error)?;
     let (push, notices) = Push::open(&settings, &*store)?;
+    let digest_key = store.secret("http", seed()?).map_err(store_error)?;
     let known = store.all_documents(DocumentKind::Device).map_err(store_error)?;
     let devices = Arc::new(Devices::new(settings.devices, known));
     let accounts = Accounts::load(Arc::clone(&store), Arc::clone(&devices), push.subscriptions.clone()).map_err(store_error)?;
@@ -109,6 +111,7 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
         events: events::Events::default(),
         failures: session::Failures::default(),
         push,
+        digest: Digest::new(settings.domains.first().map_or("", String::as_str), digest_key),
         clock: Clock::start(),
         sip_limits: SipLimits { message: limits.message_bytes, body: limits.message_bytes, ..SipLimits::default() },
         stopping: watch::Sender::new(false),
@@ -248,6 +251,7 @@ fn node_config(settings: &Settings, bound: &Bound, secret: [u8; 32]) -> NodeConf
             any_port: !peer.address.ip().is_loopback(),
         })
         .collect();
+    config.policy = settings.policy.clone();
     config.limits =
         NodeLimits { bindings_per_user: settings.limits.bindings_per_user, body: settings.limits.message_bytes, ..NodeLimits::default() };
     config

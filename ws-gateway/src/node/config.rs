@@ -3,12 +3,11 @@
 //! Nothing here opens anything. Whoever owns the sockets resolves names and passes addresses.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use wasm_core::Text;
 use wasm_core::wire::sip::Host;
 
-use super::Transport;
+use super::{Policy, Transport};
 
 /// Everything the node is told at start.
 #[derive(Clone, Debug)]
@@ -138,42 +137,6 @@ impl Default for NodeLimits {
             body: 64 * 1024,
             subscriptions_per_user: 16,
             transactions: 400_000,
-        }
-    }
-}
-
-/// The provider's choices.
-#[derive(Clone, Debug)]
-pub struct Policy {
-    /// The shortest registration that is accepted; asked for less, 423.
-    pub min_expires: u32,
-    /// The registration given when none is asked for.
-    pub default_expires: u32,
-    /// The longest registration given.
-    pub max_expires: u32,
-    /// How long the sender's answer waits for a device of the recipient: then 202, and the message stays pending.
-    pub delivery_wait: Duration,
-    /// The longest time a message waits for its recipient; a sender may ask for less.
-    pub message_expiry: Duration,
-    /// How often the store is asked for what has expired.
-    pub expiry_scan: Duration,
-    /// How long a device that failed to answer is left alone before the next try.
-    pub lane_retry: Duration,
-    /// The longest reg event subscription.
-    pub max_subscription: u32,
-}
-
-impl Default for Policy {
-    fn default() -> Self {
-        Policy {
-            min_expires: 30,
-            default_expires: 600,
-            max_expires: 7200,
-            delivery_wait: Duration::from_secs(3),
-            message_expiry: Duration::from_secs(7 * 24 * 3600),
-            expiry_scan: Duration::from_secs(30),
-            lane_retry: Duration::from_secs(60),
-            max_subscription: 7200,
         }
     }
 }

@@ -121,7 +121,7 @@ impl Door<'_> {
         let mut stale = false;
         if let Some(credentials) = credentials {
             let username = credentials.0.text("username").unwrap_or_default();
-            let account = self.account_named(&username, realm);
+            let account = account_named(self.directory, &username, realm);
             let secret = account.as_ref().and_then(|account| account.ha1(&username, realm));
             match self.verifier.verify(now, &credentials.0, request, secret) {
                 Verdict::Valid => {
@@ -148,18 +148,18 @@ impl Door<'_> {
         }
         refusal.stop()
     }
+}
 
-    /// The account that a digest user name means: the user part of an address in the realm, or a whole address.
-    fn account_named(&self, username: &str, realm: &str) -> Option<Arc<Account>> {
-        let address = if username.contains(':') {
-            Address::parse(username)
-        } else if let Some((user, host)) = username.split_once('@') {
-            Address::from_parts(user, host)
-        } else {
-            Address::from_parts(username, realm)
-        };
-        address.and_then(|address| self.directory.account(&address))
-    }
+/// The account that a digest user name means: the user part of an address in the realm, or a whole address.
+pub(crate) fn account_named(directory: &dyn Directory, username: &str, realm: &str) -> Option<Arc<Account>> {
+    let address = if username.contains(':') {
+        Address::parse(username)
+    } else if let Some((user, host)) = username.split_once('@') {
+        Address::from_parts(user, host)
+    } else {
+        Address::from_parts(username, realm)
+    };
+    address.and_then(|address| directory.account(&address))
 }
 
 /// The address in whose name the request comes: the To of a REGISTER, else the From. The inner `None` is a From that names no user,

@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use super::value::{Clock, Offset, Value};
 use super::{
-    Active, Blocked, DeviceChoice, Hours, LONGEST_NAME, MOST, MOST_BLOCKED, MOST_PROFILES, MediaRange, MediaRule, Preferences, Profile,
+    Active, DeviceChoice, Hours, LONGEST_NAME, MOST, MOST_BLOCKED, MOST_PROFILES, MediaRange, MediaRule, Party, Preferences, Profile,
     ProfileId, Scheduled,
 };
 use crate::Text;
@@ -269,15 +269,15 @@ impl Blank for Hours {
     }
 }
 
-impl Walked for Blocked {
+impl Walked for Party {
     fn walk(&mut self, walk: &mut dyn Walk) {
         walk.attribute("uri", self);
     }
 }
 
-impl Blank for Blocked {
+impl Blank for Party {
     fn blank() -> Self {
-        Blocked::Anonymous
+        Party::Anonymous
     }
 }
 

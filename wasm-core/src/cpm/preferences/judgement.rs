@@ -218,7 +218,7 @@ impl Profile {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Blocked, Days, Hours, MediaRange, ProfileId, Scheduled};
+    use super::super::{Days, Hours, MediaRange, Party, ProfileId, Scheduled};
     use super::*;
     use crate::Text;
 
@@ -246,7 +246,7 @@ mod tests {
         let (eve, bob) = (address("sip:eve@tandem.test"), address("sip:bob@tandem.test"));
         let mut profile =
             Profile { largest: Some(100), accepted_media: vec![rule("image/gif", true), rule("image/*", false)], ..Profile::default() };
-        profile.blocked.push(Blocked::Address(eve.clone()));
+        profile.blocked.push(Party::Address(eve.clone()));
         assert_eq!(profile.incoming(letter(&bob, "text/plain"), NOW), Verdict::Accept);
         assert_eq!(profile.incoming(letter(&eve, "text/plain"), NOW), Verdict::Reject);
         assert_eq!(profile.incoming(Letter { size: 101, ..letter(&bob, "text/plain") }, NOW), Verdict::Reject);
@@ -258,7 +258,7 @@ mod tests {
         assert_eq!(profile.incoming(letter(&bob, "image/png"), NOW), Verdict::Redirect(address("sip:archive@tandem.test")));
         let nobody = Letter { from: None, ..letter(&bob, "text/plain") };
         assert_eq!(profile.incoming(nobody, NOW), Verdict::Accept);
-        profile.blocked.push(Blocked::Anonymous);
+        profile.blocked.push(Party::Anonymous);
         assert_eq!(profile.incoming(nobody, NOW), Verdict::Discard);
     }
 
@@ -267,7 +267,7 @@ mod tests {
     fn in_quiet_hours_messages_wait() {
         let (eve, bob) = (address("sip:eve@tandem.test"), address("sip:bob@tandem.test"));
         let hours = Hours { days: Days::ALL, from: 0, to: 0, offset: 0 };
-        let profile = Profile { quiet: vec![hours], blocked: vec![Blocked::Address(eve.clone())], ..Profile::default() };
+        let profile = Profile { quiet: vec![hours], blocked: vec![Party::Address(eve.clone())], ..Profile::default() };
         assert_eq!(profile.incoming(letter(&bob, "text/plain"), NOW), Verdict::Defer(hours.until(NOW).unwrap()));
         assert_eq!(profile.incoming(letter(&eve, "text/plain"), NOW), Verdict::Reject);
         assert_eq!(Profile::default().quiet_until(NOW), None);
@@ -399,10 +399,10 @@ mod tests {
         let eve = address("sip:eve@tandem.test");
         let mut preferences = Preferences::default();
         preferences.add(&ProfileId::usual(), Text::from("Work")).unwrap();
-        preferences.block(Blocked::Address(eve.clone()));
-        preferences.block(Blocked::Address(eve.clone()));
+        preferences.block(Party::Address(eve.clone()));
+        preferences.block(Party::Address(eve.clone()));
         assert!(preferences.blocks(&eve) && preferences.profiles.iter().all(|profile| profile.blocked.len() == 1));
-        preferences.unblock(&Blocked::Address(eve.clone()));
+        preferences.unblock(&Party::Address(eve.clone()));
         assert!(!preferences.blocks(&eve));
     }
 }

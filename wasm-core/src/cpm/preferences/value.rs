@@ -107,9 +107,9 @@ impl ProfileId {
     }
 }
 
-/// An entry of a block list.
+/// Whom an entry of a list means.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Blocked {
+pub enum Party {
     /// One sender.
     Address(Address),
     /// Everybody of a domain.
@@ -120,44 +120,44 @@ pub enum Blocked {
     Anonymous,
 }
 
-impl Blocked {
+impl Party {
     /// Reads an address, `*@domain`, `tel:+digits*` or `anonymous`.
-    pub fn parse(text: &str) -> Option<Blocked> {
+    pub fn parse(text: &str) -> Option<Party> {
         if text == "anonymous" {
-            return Some(Blocked::Anonymous);
+            return Some(Party::Anonymous);
         }
         if let Some(domain) = text.strip_prefix("*@") {
             let address = Address::from_parts("x", domain)?;
-            return address.domain().map(|domain| Blocked::Domain(Text::from(domain)));
+            return address.domain().map(|domain| Party::Domain(Text::from(domain)));
         }
         if let Some(digits) = text.strip_prefix("tel:+").and_then(|text| text.strip_suffix('*')) {
             let good = !digits.is_empty() && digits.len() <= 32 && digits.bytes().all(|byte| byte.is_ascii_digit());
-            return good.then(|| Blocked::Numbers(Text::from(digits)));
+            return good.then(|| Party::Numbers(Text::from(digits)));
         }
-        Address::parse(text).map(Blocked::Address)
+        Address::parse(text).map(Party::Address)
     }
 
     /// Whether a sender is meant.
     pub fn covers(&self, sender: Option<&Address>) -> bool {
         match (self, sender) {
-            (Blocked::Anonymous, sender) => sender.is_none(),
+            (Party::Anonymous, sender) => sender.is_none(),
             (_, None) => false,
-            (Blocked::Address(address), Some(sender)) => address == sender,
-            (Blocked::Domain(domain), Some(sender)) => sender.domain() == Some(domain),
-            (Blocked::Numbers(digits), Some(sender)) => {
+            (Party::Address(address), Some(sender)) => address == sender,
+            (Party::Domain(domain), Some(sender)) => sender.domain() == Some(domain),
+            (Party::Numbers(digits), Some(sender)) => {
                 sender.is_tel() && sender.user().get(1..).is_some_and(|all| all.starts_with(&**digits))
             }
         }
     }
 }
 
-impl fmt::Display for Blocked {
+impl fmt::Display for Party {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Blocked::Address(address) => f.write_str(address.as_str()),
-            Blocked::Domain(domain) => write!(f, "*@{domain}"),
-            Blocked::Numbers(digits) => write!(f, "tel:+{digits}*"),
-            Blocked::Anonymous => f.write_str("anonymous"),
+            Party::Address(address) => f.write_str(address.as_str()),
+            Party::Domain(domain) => write!(f, "*@{domain}"),
+            Party::Numbers(digits) => write!(f, "tel:+{digits}*"),
+            Party::Anonymous => f.write_str("anonymous"),
         }
     }
 }
@@ -256,7 +256,7 @@ value!(
     "1 to 64 characters"
 );
 value!(InstanceId, |text| InstanceId::parse(&Text::from(text)), |id| Some(id.to_string()), "a device's instance identifier");
-value!(Blocked, Blocked::parse, |entry| Some(entry.to_string()), "an address, *@domain, tel:+digits* or anonymous");
+value!(Party, Party::parse, |entry| Some(entry.to_string()), "an address, *@domain, tel:+digits* or anonymous");
 value!(MediaRange, MediaRange::parse, |range| Some(range.0.to_string()), "a media type like image/png, or a range like image/*");
 value!(
     bool,
@@ -320,15 +320,15 @@ mod tests {
     #[test]
     fn an_entry_covers_whom_it_means() {
         let address = |text: &str| Address::parse(text).unwrap();
-        let covers = |entry: &str, sender: &str| Blocked::parse(entry).unwrap().covers(Some(&address(sender)));
+        let covers = |entry: &str, sender: &str| Party::parse(entry).unwrap().covers(Some(&address(sender)));
         assert!(covers("sip:Eve@Example.ORG;transport=tcp", "sips:Eve@example.org"));
         assert!(covers("*@Example.org", "sip:anybody@example.org"));
         assert!(!covers("*@example.org", "sip:anybody@sub.example.org"));
         assert!(covers("tel:+1900*", "tel:+1900555"));
         assert!(!covers("tel:+1900*", "tel:+1901555") && !covers("tel:+1900*", "sip:1900@example.org"));
-        assert!(!covers("anonymous", "sip:eve@example.org") && Blocked::Anonymous.covers(None));
+        assert!(!covers("anonymous", "sip:eve@example.org") && Party::Anonymous.covers(None));
         for bad in ["", "eve", "*@", "*@a b", "tel:+*", "tel:+12x*", "tel:12*", "http://x"] {
-            assert_eq!(Blocked::parse(bad), None, "{bad}");
+            assert_eq!(Party::parse(bad), None, "{bad}");
         }
     }
 

@@ -65,14 +65,26 @@ impl Verifier {
 
     /// Judges the credentials that came with a request; `secret` is that of the user whom they name, if there is one.
     pub fn verify(&mut self, now: Time, credentials: &Auth, request: &Request, secret: Option<&Ha1>) -> Verdict {
+        self.judge(now, credentials, request.method.as_str(), |uri| is_about(uri, &request.uri), secret)
+    }
+
+    /// The same for a request of any protocol, by its method and by whether the URI of the credentials is that of the request.
+    pub fn judge(
+        &mut self,
+        now: Time,
+        credentials: &Auth,
+        method: &str,
+        is_about: impl FnOnce(&str) -> bool,
+        secret: Option<&Ha1>,
+    ) -> Verdict {
         self.start(now);
         let Some(answer) = Answer::read(credentials) else { return Verdict::Invalid };
         let count = Count { nc: &answer.nc, cnonce: &answer.cnonce };
         let ha1 = secret.unwrap_or(&Self::NOBODY);
-        let right = response(answer.algorithm, ha1, &answer.nonce, Some(count), request.method.as_str(), &answer.uri);
+        let right = response(answer.algorithm, ha1, &answer.nonce, Some(count), method, &answer.uri);
         let proven = same(&right, &answer.response);
         let issue = self.issuer.issue_of(&answer.nonce);
-        if !proven || secret.is_none() || *answer.realm != *self.realm || !is_about(&answer.uri, &request.uri) {
+        if !proven || secret.is_none() || *answer.realm != *self.realm || !is_about(&answer.uri) {
             return Verdict::Invalid;
         }
         let Some(issue) = issue.filter(|issue| !issue.expired(now, Self::LIFETIME)) else { return Verdict::Stale };

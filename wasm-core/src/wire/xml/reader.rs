@@ -75,6 +75,12 @@ impl<'a> Reader<'a> {
         Ok(Reader { events, limits, depth: 0, elements: 0, bindings: Vec::new() })
     }
 
+    /// The same, refusing also what hurts nobody: two hyphens within a comment.
+    pub(super) fn strict(mut self) -> Self {
+        self.events.config_mut().check_comments = true;
+        self
+    }
+
     /// Opens the outermost element, which must be `name` in `namespace` or in none.
     pub fn root(&mut self, namespace: &str, name: &'static str) -> Result<Element<'a>, XmlError> {
         loop {

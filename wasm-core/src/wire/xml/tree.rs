@@ -59,7 +59,7 @@ impl Node {
         if document.starts_with('\u{feff}') {
             return Err(XmlError { fault: Fault::Malformed, offset: 0 });
         }
-        let mut building = Building { reader: Reader::new(document.as_bytes(), limits)?, document };
+        let mut building = Building { reader: Reader::new(document.as_bytes(), limits)?.strict(), document };
         let mut open: Vec<Node> = Vec::new();
         let mut root = None;
         loop {
@@ -234,6 +234,7 @@ mod tests {
             "<!DOCTYPE a><a/>",
             "<a><?xml version='1.0'?></a>",
             "<a/><!-- ",
+            "<a><!-- -- --></a>",
             "<a/><",
             "x<a/>",
             "<a><![CDATA[x</a>",

@@ -27,6 +27,13 @@ impl Document {
         document
     }
 
+    /// An element without content, as a fragment of its own.
+    pub fn tag(name: &str, attributes: Attributes<'_>) -> String {
+        let mut fragment = Document { writer: Writer::new(Vec::new()) };
+        fragment.empty(name, attributes);
+        String::from_utf8(fragment.writer.into_inner()).unwrap_or_default()
+    }
+
     /// Opens an element.
     pub fn open(&mut self, name: &str, attributes: Attributes<'_>) {
         let start = start(name, attributes);

@@ -115,10 +115,10 @@ fn any_address() -> impl Strategy<Value = Address> {
     "(sip:[a-z&'\"<>]{1,5}@[a-z]{1,5}|tel:\\+[0-9]{1,9})".prop_filter_map("an address", |text| Address::parse(&text))
 }
 
-fn any_blocked() -> impl Strategy<Value = Blocked> {
+fn any_party() -> impl Strategy<Value = Party> {
     prop_oneof![
-        any_address().prop_map(Blocked::Address),
-        "(\\*@[a-z]{1,5}|tel:\\+[0-9]{1,5}\\*|anonymous)".prop_map(|text| Blocked::parse(&text).unwrap()),
+        any_address().prop_map(Party::Address),
+        "(\\*@[a-z]{1,5}|tel:\\+[0-9]{1,5}\\*|anonymous)".prop_map(|text| Party::parse(&text).unwrap()),
     ]
 }
 
@@ -157,7 +157,7 @@ fn any_seconds() -> impl Strategy<Value = Duration> {
 
 prop_compose! {
     fn any_profile()(
-        (id, name, blocked, refusals) in (any_id(), any_name(), prop::collection::vec(any_blocked(), 0..4), [any_refusal(), any_refusal(), any_refusal()]),
+        (id, name, blocked, refusals) in (any_id(), any_name(), prop::collection::vec(any_party(), 0..4), [any_refusal(), any_refusal(), any_refusal()]),
         rules in [any_rules(), any_rules(), any_rules(), any_rules()],
         words in (any_word(Unavailable::ALL), any_word(DeferredDelivery::ALL), any_word(Expired::ALL), any_word(InvitationUnavailable::ALL)),
         (largest, remind_every, extend_by) in (prop::option::of(0u64..1 << 40), prop::option::of(any_seconds()), any_seconds()),
