@@ -10,6 +10,7 @@
 //! ```
 
 mod knock;
+mod options;
 #[cfg(test)]
 mod pair;
 mod ranges;
@@ -19,5 +20,6 @@ pub mod setup;
 mod tests;
 
 pub use knock::{Knock, Knocked};
-pub use session::{Ending, Id, Incoming, Input, Key, Options, Outgoing, Output, Receipt, Session, Source};
+pub use options::Options;
+pub use session::{Ending, Id, Incoming, Input, Key, Outgoing, Output, Receipt, Session, Source};
 pub use setup::{Offer, Refusal, Role, Setup};

@@ -15,179 +15,23 @@
 //! While reading is off, since the consumer is slow, none of them runs but the first.
 
 mod inbound;
+mod message;
 mod outbound;
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::mem;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use memchr::memmem;
 
 use self::inbound::Inbound;
+pub use self::message::{Id, Incoming, Key, Outgoing, Receipt, Source};
 use self::outbound::Outbound;
+use super::Options;
 use super::setup::{Role, Setup};
-use crate::wire::mime::Field;
 use crate::wire::msrp::{ByteRange, Decoder, FailureReport, Fault, Flag, Limits, Method, MsrpUri, Path, Printer, Status, Transport};
-use crate::wire::sdp;
-use crate::{Entropy, Text, Time};
-
-/// What all sessions of one kind have in common; they share it.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The media types that are taken as they are; a star is any.
-    pub accept_types: Vec<Text>,
-    /// The media types that are taken within another.
-    pub accept_wrapped_types: Vec<Text>,
-    /// Bytes of the largest message that is taken.
-    pub max_size: u64,
-    /// Bytes up to which incoming messages are collected and given as a whole, all that are unfinished together.
-    pub whole: usize,
-    /// How many incoming messages may be unfinished.
-    pub open: usize,
-    /// How many bytes the consumer may owe before reading stops.
-    pub window: usize,
-    /// How many bytes of refused messages are read, with no other message between them, before the session ends.
-    pub patience: u64,
-    /// The bytes of one chunk, which is how long a short message may have to wait for a long one, and what a frame's head is shared by.
-    pub chunk: usize,
-    /// How many bytes may wait for their responses.
-    pub in_flight: usize,
-    /// How long a connection may take to come.
-    pub connect: Duration,
-    /// How long a response may take.
-    pub answer: Duration,
-    /// After which silence to ask whether the other end is there.
-    pub keep_alive: Option<Duration>,
-    /// How long an unfinished message or frame may make no progress.
-    pub stall: Duration,
-    /// Which silence ends the session.
-    pub idle: Duration,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Options {
-            accept_types: ["message/cpim", "application/im-iscomposing+xml"].map(Text::from).into(),
-            accept_wrapped_types: ["message/imdn+xml", "*"].map(Text::from).into(),
-            max_size: 100 * 1024 * 1024,
-            whole: 64 * 1024,
-            open: 8,
-            window: 256 * 1024,
-            patience: 4 * 1024 * 1024,
-            chunk: 16 * 1024,
-            in_flight: 256 * 1024,
-            connect: Duration::from_secs(30),
-            answer: Duration::from_secs(30),
-            keep_alive: Some(Duration::from_secs(120)),
-            stall: Duration::from_secs(60),
-            idle: Duration::from_secs(600),
-        }
-    }
-}
-
-impl Options {
-    fn accepts(&self, content_type: &str) -> bool {
-        let media_type = content_type.split(';').next().unwrap_or_default().trim();
-        self.accept_types.iter().any(|range| sdp::in_range(range, media_type))
-    }
-}
-
-/// A message of our own: its Message-ID, a random number in hexadecimal digits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Id(pub u64);
-
-impl fmt::Display for Id {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
-    }
-}
-
-impl Id {
-    fn parse(text: &str) -> Option<Id> {
-        (text.len() == 16).then(|| u64::from_str_radix(text, 16).ok().map(Id))?
-    }
-}
-
-/// A message of the other end, while it is unfinished.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Key(u32);
-
-/// A message to be sent.
-#[derive(Clone, Debug)]
-pub struct Outgoing {
-    /// Which message it is, from [`Session::id`].
-    pub id: Id,
-    /// The media type of its body.
-    pub content_type: Text,
-    /// Further header fields, such as Content-Disposition.
-    pub fields: Vec<Field>,
-    /// The body, or how it will come.
-    pub body: Source,
-    /// Whether the other end is to report that it has the message.
-    pub success_report: bool,
-    /// What is to be heard of failures.
-    pub failure_report: FailureReport,
-}
-
-impl Outgoing {
-    /// A message that is there as a whole.
-    pub fn new(id: Id, content_type: impl Into<Text>, body: impl Into<Bytes>) -> Outgoing {
-        Outgoing {
-            id,
-            content_type: content_type.into(),
-            fields: Vec::new(),
-            body: Source::Whole(body.into()),
-            success_report: false,
-            failure_report: FailureReport::Yes,
-        }
-    }
-
-    /// A message whose bytes are supplied when they can be sent.
-    pub fn stream(id: Id, content_type: impl Into<Text>, size: Option<u64>) -> Outgoing {
-        Outgoing { body: Source::Stream { size }, ..Outgoing::new(id, content_type, Bytes::new()) }
-    }
-}
-
-/// Where the bytes of a message come from.
-#[derive(Clone, Debug)]
-pub enum Source {
-    /// They are here. Such messages are sent in their order, and between the chunks of streams.
-    Whole(Bytes),
-    /// They come by [`Input::Supply`] whenever [`Output::Wanted`] asks for them. Streams take turns.
-    Stream {
-        /// How many there will be, where that is known.
-        size: Option<u64>,
-    },
-}
-
-/// What is known of an incoming message before its body.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Incoming {
-    /// Its Message-ID.
-    pub id: Text,
-    /// The media type of its body.
-    pub content_type: Text,
-    /// Its other header fields.
-    pub fields: Vec<Field>,
-    /// How many bytes it has, where the sender knows.
-    pub size: Option<u64>,
-}
-
-/// What the sender of a message wants to hear when it was kept or lost: to be given back in [`Input::Report`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Receipt {
-    /// The Message-ID.
-    pub id: Text,
-    /// The bytes of the message.
-    pub size: u64,
-    /// Whether success is to be reported.
-    pub success: bool,
-    /// Which failures are to be reported.
-    pub failure: FailureReport,
-}
+use crate::{Entropy, Time};
 
 /// What a session is told.
 #[derive(Clone, Debug)]

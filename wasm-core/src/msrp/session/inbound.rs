@@ -1,12 +1,13 @@
 //! The receiving half: chunks become messages, given whole where they are small and in pieces where they are not.
 //!
-//! What the other end can make us hold is bounded by [`super::Options`]: unfinished messages, collected bytes, holes in a message, bytes of
+//! What the other end can make us hold is bounded by [`Options`]: unfinished messages, collected bytes, holes in a message, bytes of
 //! what was refused. A value that cannot be read costs the request, a range that cannot be true the session.
 
 use bytes::{Bytes, BytesMut};
 
 use super::outbound::Answer;
-use super::{Ending, Id, Incoming, Key, Options, Outlet, Output, Receipt};
+use super::{Ending, Id, Incoming, Key, Outlet, Output, Receipt};
+use crate::msrp::Options;
 use crate::msrp::ranges::Ranges;
 use crate::wire::mime::Field;
 use crate::wire::msrp::{Event, FailureReport, Fault, Flag, Head, Method, MsrpUri, Printer, Start, Status};

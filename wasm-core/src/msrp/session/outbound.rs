@@ -212,18 +212,17 @@ impl Outbound {
     /// Takes in a response or a report, which may end the session.
     pub(super) fn answered(&mut self, answer: Answer, outlet: &mut Outlet) -> Result<(), Ending> {
         match answer {
-            Answer::Response { status: status @ (Status::NO_SESSION | Status::OTHER_CONNECTION), .. } => Err(Ending::Refused(status)),
             Answer::Response { transaction, status } => {
-                // Whatever the answer to a probe is, somebody gave it.
-                self.probe = self.probe.filter(|(number, _)| *number != transaction);
-                let at = self.unanswered.iter().position(|open| open.number == transaction);
-                if let Some(done) = at.and_then(|at| self.unanswered.remove(at)) {
-                    self.in_flight -= done.bytes;
-                    if status.is_success() {
-                        self.taken(done.of, outlet);
-                    } else {
-                        self.fail(done.of, status, outlet);
-                    }
+                let probe = self.probe.take_if(|(number, _)| *number == transaction);
+                let chunk = self.unanswered.iter().position(|open| open.number == transaction).and_then(|at| self.unanswered.remove(at));
+                self.in_flight -= chunk.as_ref().map_or(0, |chunk| chunk.bytes);
+                match (chunk, status) {
+                    (None, _) if probe.is_none() => {}
+                    (_, Status::NO_SESSION | Status::OTHER_CONNECTION) => return Err(Ending::Refused(status)),
+                    (Some(chunk), status) if status.is_success() => self.taken(chunk.of, outlet),
+                    (Some(chunk), status) => self.fail(chunk.of, status, outlet),
+                    // Whatever else the answer to a probe is, somebody gave it.
+                    (None, _) => {}
                 }
                 Ok(())
             }
