@@ -17,7 +17,7 @@ pub mod limits;
 pub mod link;
 mod linking;
 mod logs;
-mod push;
+pub mod push;
 mod ready;
 mod session;
 mod sip;

@@ -10,7 +10,7 @@
 //! push service carries is encrypted for the browser; what is logged and counted says nothing of whom or what.
 
 pub mod api;
-mod base64;
+pub mod base64;
 mod client;
 mod encryption;
 mod endpoint;

@@ -21,7 +21,8 @@ const MOST_IN_LINE: usize = 32;
 const ATTEMPTS: u32 = 5;
 /// The rest after the first failure, four times as long after each further one.
 const REST: Duration = Duration::from_secs(5);
-/// The longest rest that a target may ask for.
+/// The shortest and the longest rest that a target may ask for.
+const SHORTEST_REST: Duration = Duration::from_secs(1);
 const LONGEST_REST: Duration = Duration::from_secs(3600);
 
 /// Whom a notice goes to.
@@ -136,7 +137,7 @@ impl Queue {
             }
             Outcome::Later(wish) => {
                 let attempts = job.attempts + 1;
-                let rest = (REST * 4u32.pow(job.attempts.min(ATTEMPTS))).max(wish.unwrap_or_default()).min(LONGEST_REST);
+                let rest = wish.unwrap_or(REST * 4u32.pow(job.attempts.min(ATTEMPTS))).clamp(SHORTEST_REST, LONGEST_REST);
                 if attempts >= ATTEMPTS || now + rest >= job.notice.expires_at {
                     dropped = 1;
                 } else {

@@ -71,7 +71,10 @@ pub(super) fn cursor(connection: &Connection, user: UserId) -> rusqlite::Result<
 }
 
 pub(super) fn unread(connection: &Connection, user: UserId) -> rusqlite::Result<u64> {
-    let mut statement = connection.prepare_cached("SELECT coalesce(sum(unread), 0) FROM folder_state WHERE user = ?1")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT coalesce(sum((SELECT e.incoming FROM entry e WHERE e.user = f.user AND e.folder = f.id ORDER BY e.seq DESC LIMIT 1) - f.seen), 0) \
+         FROM folder f WHERE f.user = ?1",
+    )?;
     statement.query_row([user.0], |row| columns::read_count(row, 0))
 }
 
