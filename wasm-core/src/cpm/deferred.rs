@@ -150,7 +150,7 @@ impl Item {
 
     fn encode(&self, xml: &mut Document) {
         xml.open("message", &[("id", &self.id.0.to_string()), ("size", &self.size.to_string())]);
-        xml.leaf("from", &[], &self.from.to_string());
+        xml.leaf("from", &[], self.from.as_str());
         if let Some(subject) = &self.subject {
             xml.leaf("subject", &[], &subject.chars().take(LONGEST_SUBJECT).collect::<String>());
         }

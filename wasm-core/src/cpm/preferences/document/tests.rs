@@ -1,3 +1,5 @@
+//! The preferences document: what is read back, and what is refused with which words.
+
 use std::time::Duration;
 
 use proptest::prelude::*;
