@@ -121,14 +121,7 @@ pub(crate) fn check_contact(value: &str) -> Result<(), HeaderError> {
     if value == "*" {
         return Ok(());
     }
-    let mut scan = Scan::new(value);
-    loop {
-        split(&mut scan)?;
-        scan.params(|_, _| ())?;
-        if !scan.separator(b',') {
-            return scan.end();
-        }
-    }
+    scan::check_list(value, |scan| split(scan).map(drop))
 }
 
 impl fmt::Display for NameAddr {

@@ -255,6 +255,18 @@ impl<'a> Scan<'a> {
     }
 }
 
+/// Whether a value is a list of what `head` scans, each with parameters.
+pub(crate) fn check_list(value: &str, head: impl Fn(&mut Scan<'_>) -> Result<(), HeaderError>) -> Result<(), HeaderError> {
+    let mut scan = Scan::new(value);
+    loop {
+        head(&mut scan)?;
+        scan.params(|_, _| ())?;
+        if !scan.separator(b',') {
+            return scan.end();
+        }
+    }
+}
+
 /// The elements of a comma-separated list, trimmed; commas in quotes and in angle brackets do not separate. Empty ones are left out.
 pub(crate) fn elements(value: &str) -> impl Iterator<Item = &str> {
     let mut rest = value;

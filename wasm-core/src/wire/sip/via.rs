@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::error::{HeaderError, HeaderFault};
 use super::headers::{Shape, TypedHeader};
-use super::scan::Scan;
+use super::scan::{self, Scan};
 use super::{HeaderName, Host, Params, uri};
 use crate::Text;
 
@@ -84,14 +84,7 @@ fn split<'a>(scan: &mut Scan<'a>) -> Result<(&'a str, &'a str, Option<u16>), Hea
 
 /// Whether a value is a list of hops.
 pub(crate) fn check(value: &str) -> Result<(), HeaderError> {
-    let mut scan = Scan::new(value);
-    loop {
-        split(&mut scan)?;
-        scan.params(|_, _| ())?;
-        if !scan.separator(b',') {
-            return scan.end();
-        }
-    }
+    scan::check_list(value, |scan| split(scan).map(drop))
 }
 
 impl TypedHeader for Via {
