@@ -250,12 +250,16 @@ impl Session {
             State::Open { heard } if self.wants_read() => {
                 let options = &self.outlet.options;
                 let probe = options.keep_alive.filter(|_| !self.outbound.is_probing()).map(|silence| heard + silence);
-                let stall = (!self.decoder.is_between() || self.inbound.is_reading()).then(|| heard + options.stall);
+                let stall = self.is_within_frame().then(|| heard + options.stall);
                 let message = self.inbound.oldest().map(|oldest| oldest + options.stall);
                 [Some(heard + options.idle), probe, stall, message, self.outbound.next_timeout()].into_iter().flatten().min()
             }
             State::Open { .. } | State::Closed => None,
         }
+    }
+
+    fn is_within_frame(&self) -> bool {
+        !self.decoder.is_between() || self.inbound.is_reading()
     }
 
     /// Takes an input in.
@@ -336,10 +340,9 @@ impl Session {
                 self.outbound.answered(answer, &mut self.outlet)?;
             }
         }
-        let whole = self.decoder.is_between() && !self.inbound.is_reading();
         match self.outlet.local.transport() {
             // One message is one frame [RFC7977 §5.2].
-            Transport::WebSocket if !whole => Err(Ending::Garbage(Fault::Truncated)),
+            Transport::WebSocket if self.is_within_frame() => Err(Ending::Garbage(Fault::Truncated)),
             Transport::WebSocket | Transport::Tcp | Transport::DataChannel | Transport::Other => Ok(()),
         }
     }
@@ -349,8 +352,7 @@ impl Session {
             return Ok(());
         }
         let options = Arc::clone(&self.outlet.options);
-        let within = !self.decoder.is_between() || self.inbound.is_reading();
-        if heard + options.idle <= now || within && heard + options.stall <= now {
+        if heard + options.idle <= now || self.is_within_frame() && heard + options.stall <= now {
             return Err(Ending::Silence);
         }
         self.inbound.expire(now, &mut self.outlet);
