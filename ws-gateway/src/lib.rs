@@ -6,6 +6,7 @@ pub mod accounts;
 pub mod config;
 pub mod devices;
 pub mod edge;
+pub mod msrp;
 pub mod node;
 mod participating;
 mod sip_core;

@@ -6,7 +6,7 @@
 //!             │            │ ▼
 //!             │       Participating Function (participating): originating, terminating, lanes to devices, notifications
 //!             ▼
-//!           Output: Send, Commit, Load, Changed, Notify, Close
+//!           Output: Send, Commit, Load, Changed, Notify, Msrp, Close
 //! ```
 //!
 //! Whoever drives it hands in one [`Input`] at a time, takes [`Node::poll`] until it is empty, and comes back at
@@ -27,8 +27,8 @@ use crate::sip_core::{self, Core};
 
 pub use config::{NodeConfig, NodeLimits, Peer, Ports};
 pub use io::{
-    Admission, Closing, Directory, FlowId, Function, Hop, Input, Loaded, Notice, Outlet, Output, Query, Seen, Sighting, Step, Ticket,
-    Transport,
+    Admission, Closing, Directory, FlowId, Function, Hop, Input, Loaded, MsrpCommand, MsrpEnding, MsrpEvent, Notice, Outlet, Output, Query,
+    Seen, SessionId, Sighting, Step, Ticket, Transport,
 };
 pub use policy::Policy;
 
@@ -74,6 +74,7 @@ impl<D: Directory> Node<D> {
             Input::AccountsChanged => core.accounts_changed(now, directory),
             Input::SignedOut { user, instance } => core.signed_out(now, directory, user, &instance),
             Input::Tell { user, text } => participating.announce(&mut Hand { now, core, directory }, user, text),
+            Input::Msrp(event) => participating.msrp(&mut Hand { now, core, directory }, event),
             Input::Drain => core.drain(),
             Input::Timeout => {
                 core.timeout(now, directory);
@@ -138,6 +139,7 @@ impl<D: Directory> Node<D> {
                     participating::Effect::Load { ticket, query } => Output::Load { ticket, query },
                     participating::Effect::Changed { user, cursor } => Output::Changed { user, cursor },
                     participating::Effect::Notify { user, outlet, notice } => Output::Notify { user, outlet, notice },
+                    participating::Effect::Msrp(command) => Output::Msrp(command),
                 });
             }
             if !self.core.pump(now, &self.directory) {

@@ -52,7 +52,7 @@ use wasm_core::sip::transaction::{ClientId, ServerId};
 use wasm_core::wire::sip::{Method, Request, Response, Status};
 use wasm_core::{Entropy, Time};
 
-use crate::node::{Directory, Loaded, NodeConfig, Notice, Outlet, Query, Ticket};
+use crate::node::{Directory, Loaded, MsrpCommand, MsrpEvent, NodeConfig, Notice, Outlet, Query, Ticket};
 use crate::sip_core::location::BindingId;
 use crate::sip_core::refusal::Refusal;
 use crate::sip_core::{Core, Service};
@@ -77,6 +77,7 @@ pub(crate) enum Effect {
     Load { ticket: Ticket, query: Query },
     Changed { user: UserId, cursor: u64 },
     Notify { user: UserId, outlet: Outlet, notice: Arc<Notice> },
+    Msrp(MsrpCommand),
 }
 
 /// One message between arrival and answer.
@@ -246,6 +247,16 @@ impl Participating {
             // The third party's registration: watch that user from now on (R014).
             Service::Registered { user } => hand.core.watch(user),
             Service::Notified { user, changes } => self.notified(hand, user, &changes),
+        }
+    }
+
+    /// Something of an MSRP session. One that nobody has a use for ends.
+    pub(crate) fn msrp(&mut self, _hand: &mut Hand<'_>, event: MsrpEvent) {
+        match event {
+            MsrpEvent::Opened { session } | MsrpEvent::Received { session, .. } => {
+                self.effects.push_back(Effect::Msrp(MsrpCommand::Close { session }));
+            }
+            MsrpEvent::Sent { .. } | MsrpEvent::Closed { .. } => {}
         }
     }
 

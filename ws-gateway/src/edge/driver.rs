@@ -318,6 +318,7 @@ impl Driver {
                     Output::Notify { user, outlet, notice } => self.gateway.push.notify(user, outlet, notice),
                     Output::Changed { user, cursor } => self.gateway.events.publish(user, cursor),
                     Output::Sighted(sighting) => devices::sighted(&self.gateway, sighting),
+                    Output::Msrp(command) => tracing::trace!(?command),
                     Output::Step(step) => tracing::trace!(?step),
                 }
             }

@@ -23,6 +23,7 @@ use super::{Gateway, admin, devices, events, http, linking, seed, session, sip, 
 use crate::accounts::{self, NewUser};
 use crate::config::{Listen, PeerTransport, Settings, Tls};
 use crate::devices::Devices;
+use crate::msrp::{Place, Places};
 use crate::node::{Input, Node, NodeConfig, NodeLimits, Peer, Ports, Transport};
 use crate::store::{self, DocumentKind, Sqlite, Store, StoreError, Write, Writer};
 
@@ -231,6 +232,10 @@ fn node_config(settings: &Settings, bound: &Bound, secret: [u8; 32]) -> NodeConf
     };
     let port = |name| bound.of(name).map(|address| address.port());
     let mut config = NodeConfig::new("", &host, secret);
+    // A proxy adds TLS for browsers where the public address says so.
+    let secure = settings.tls != Tls::Off || settings.public_url.as_ref().is_some_and(|url| url.starts_with("https://"));
+    let place = |name, secure| port(name).and_then(|port| Place::new(secure, &host, port));
+    config.msrp = Places { websocket: place("http", secure), tcp: place("msrp", false), tls: place("msrps", true) };
     config.domains = settings.domains.iter().map(|domain| Text::from(domain.as_str())).collect();
     config.aliases =
         settings.public_hosts.iter().cloned().chain(bound.0.iter().map(|(_, address)| address.ip().to_string())).map(Text::from).collect();

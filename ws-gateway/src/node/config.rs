@@ -8,6 +8,7 @@ use wasm_core::Text;
 use wasm_core::wire::sip::Host;
 
 use super::{Policy, Transport};
+use crate::msrp::Places;
 
 /// Everything the node is told at start.
 #[derive(Clone, Debug)]
@@ -20,6 +21,8 @@ pub struct NodeConfig {
     pub aliases: Vec<Text>,
     /// The ports of the listeners that are open to others.
     pub ports: Ports,
+    /// Where devices find this gateway's MSRP.
+    pub msrp: Places,
     /// The other domains that this one exchanges requests with.
     pub peers: Vec<Peer>,
     /// Keys the nonces, the GRUUs and the route tokens. The same over restarts, or phones must authenticate and register anew.
@@ -40,6 +43,7 @@ impl NodeConfig {
             host: Text::from(host),
             aliases: Vec::new(),
             ports: Ports::default(),
+            msrp: Places::at(host),
             peers: Vec::new(),
             secret,
             limits: NodeLimits::default(),

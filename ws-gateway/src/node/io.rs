@@ -1,6 +1,6 @@
 //! The two closed alphabets of the node: everything that can happen to it, and everything that it can ask for.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,6 +8,8 @@ use wasm_core::cpm::address::Address;
 use wasm_core::cpm::device::Device;
 use wasm_core::cpm::ids::{ConversationId, InstanceId, MessageId};
 use wasm_core::cpm::preferences::Preferences;
+use wasm_core::msrp::Setup;
+use wasm_core::wire::msrp::MsrpUri;
 use wasm_core::wire::sip::Message;
 use wasm_core::{Text, Time};
 
@@ -161,6 +163,8 @@ pub enum Input {
         /// What.
         text: Text,
     },
+    /// Something of an MSRP session.
+    Msrp(MsrpEvent),
     /// No new work from now on: what is under way is finished, everything else is told to come back later.
     Drain,
     /// The time of [`super::Node::next_timeout`] has come.
@@ -216,6 +220,8 @@ pub enum Output {
         /// What to tell.
         notice: Arc<Notice>,
     },
+    /// Do this with an MSRP session.
+    Msrp(MsrpCommand),
     /// A step inside the node, told when [`super::NodeConfig::steps`] asks for it: one arrow of a flow's ladder.
     Step(Step),
 }
@@ -257,6 +263,110 @@ pub enum Loaded {
     Pending(Vec<Queued>),
     /// Usually one or none.
     Messages(Vec<Entry>),
+}
+
+/// An MSRP session of the gateway's, by the part of its own URI that nobody can guess: 128 random bits in hexadecimal digits.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionId(Text);
+
+impl SessionId {
+    /// The session of an own URI.
+    pub fn of(uri: &MsrpUri) -> SessionId {
+        SessionId(Text::from(uri.session()))
+    }
+}
+
+/// What the node wants of the MSRP sessions, whose bytes it never sees.
+#[derive(Clone, Debug)]
+pub enum MsrpCommand {
+    /// A session was offered, or agreed on: a connection for it may come, or is to be opened.
+    Open {
+        /// Which: that of `local`.
+        session: SessionId,
+        /// Whose device is at its other end.
+        user: UserId,
+        /// This end's URI, as it was offered.
+        local: MsrpUri,
+        /// What was agreed on, where the other end has spoken already; else [`MsrpCommand::Learn`] follows.
+        setup: Option<Box<Setup>>,
+        /// Where the other end's SIP comes from: who is in a private network is connected to there, nobody else is.
+        near: Option<IpAddr>,
+    },
+    /// The other end has answered an offer.
+    Learn {
+        /// Which session.
+        session: SessionId,
+        /// What was agreed on.
+        setup: Box<Setup>,
+    },
+    /// Send a message, which waits for the connection where there is none yet: [`MsrpEvent::Sent`] says what became of it.
+    Send {
+        /// In which session.
+        session: SessionId,
+        /// Names it within the session.
+        number: u64,
+        /// What it is.
+        content_type: Text,
+        /// All of it.
+        body: Bytes,
+        /// Whether the other end is to report that it has kept the message, and not just to take its bytes.
+        report: bool,
+    },
+    /// The session is over; what it has not sent is lost. No [`MsrpEvent::Closed`] follows.
+    Close {
+        /// Which.
+        session: SessionId,
+    },
+}
+
+/// What becomes of the MSRP sessions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MsrpEvent {
+    /// The session has its connection.
+    Opened {
+        /// Which.
+        session: SessionId,
+    },
+    /// The other end has sent a message.
+    Received {
+        /// In which session.
+        session: SessionId,
+        /// What it is.
+        content_type: Text,
+        /// All of it.
+        body: Bytes,
+    },
+    /// A message has been taken by the other end as a whole (reported, where that was asked for), or never will be.
+    Sent {
+        /// In which session.
+        session: SessionId,
+        /// That of the [`MsrpCommand::Send`].
+        number: u64,
+        /// The MSRP status of its failure.
+        result: Result<(), u16>,
+    },
+    /// The session is over. Of every message a [`MsrpEvent::Sent`] was told before.
+    Closed {
+        /// Which.
+        session: SessionId,
+        /// Why.
+        why: MsrpEnding,
+    },
+}
+
+/// Why an MSRP session is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MsrpEnding {
+    /// No connection came in time, or none could be opened.
+    Unopened,
+    /// The connection was closed or lost.
+    Lost,
+    /// The other end does not keep to the protocol or to its bounds, or has fallen silent.
+    Fault,
+    /// There are too many sessions.
+    Crowded,
+    /// The gateway stops.
+    Stopping,
 }
 
 /// Why the node gives up a connection.

@@ -166,6 +166,7 @@ impl World {
                 self.arrows.push(Arrow { from: core.replace("Core", "PF"), to: "Push".to_owned(), what: "notice".to_owned() });
                 self.notices.push((user, outlet, notice));
             }
+            Output::Msrp(command) => panic!("nobody serves {command:?}"),
             Output::Step(step) => {
                 self.arrows.push(Arrow { from: function(step.from), to: function(step.to), what: step.what.as_str().to_owned() });
             }
