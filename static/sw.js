@@ -70,6 +70,56 @@ self.addEventListener("fetch", (event) => {
   else if (isShell(url)) event.respondWith(file(event.request));
 });
 
+// Subscribes this browser to push messages, and tells the server where they go. What the page does not say stays as it was.
+async function subscribe(wish) {
+  const manager = self.registration.pushManager;
+  const offer = await fetch("/api/push");
+  if (!manager || !offer.ok) return false;
+  const options = { userVisibleOnly: true, applicationServerKey: (await offer.json()).key };
+  const subscription = await manager.subscribe(options).catch(async () => {
+    // One for another key stands in the way.
+    await (await manager.getSubscription())?.unsubscribe();
+    return manager.subscribe(options);
+  });
+  const { endpoint, keys } = subscription.toJSON();
+  const body = JSON.stringify({ endpoint, ...keys, ...wish });
+  return (await fetch("/api/push", { method: "PUT", headers: { "content-type": "application/json" }, body })).ok;
+}
+
+async function unsubscribe() {
+  const subscription = await self.registration.pushManager?.getSubscription();
+  if (subscription) await Promise.all([fetch("/api/push", { method: "DELETE" }), subscription.unsubscribe()]);
+}
+
+const badge = (count) => navigator.setAppBadge?.(count).catch(() => undefined);
+
+// The person looks at a conversation: nothing needs to tell of it any more.
+async function dismiss(tag) {
+  for (const shown of await self.registration.getNotifications({ tag })) shown.close();
+  await badge((await self.registration.getNotifications()).length);
+}
+
+// What the page asks for, each with an answer.
+self.addEventListener("message", (event) => {
+  const { subscribe: wish, unsubscribe: end, dismiss: tag } = event.data ?? {};
+  const done = wish ? subscribe(wish) : end ? unsubscribe() : tag ? dismiss(tag) : Promise.resolve();
+  event.waitUntil(done.catch(() => false).then((answer) => event.ports[0]?.postMessage(answer)));
+});
+
+self.addEventListener("pushsubscriptionchange", (event) => event.waitUntil(subscribe()));
+
+// A message came while no page was connected. A page that is before the person's eyes shows it by itself.
+async function show({ title, body, with: tag, date, unread }) {
+  await badge(unread);
+  const pages = await self.clients.matchAll({ type: "window" });
+  if (pages.some((page) => page.visibilityState === "visible")) return;
+  const icon = "/icons/icon-192.png";
+  const data = { hash: "#/with/" + encodeURIComponent(tag) };
+  await self.registration.showNotification(title, { body, tag, data, icon, badge: icon, timestamp: date, renotify: true });
+}
+
+self.addEventListener("push", (event) => event.waitUntil(show(event.data.json())));
+
 // A click on a notification brings the open window forward, or opens one, at the conversation it was about.
 self.addEventListener("notificationclick", (event) => {
   event.notification.close();

@@ -5,6 +5,7 @@ pub mod composer;
 pub mod emoji_picker;
 pub mod link_banner;
 pub mod new_conversation;
+pub mod settings;
 pub mod settings_menu;
 pub mod thread;
 pub mod thread_list;

@@ -13,6 +13,7 @@ pub mod http;
 pub mod keep;
 pub mod links;
 pub mod notify;
+pub mod push;
 pub mod scroll;
 pub mod settings;
 pub mod socket;

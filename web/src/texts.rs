@@ -202,6 +202,8 @@ pub enum Phrase<'a> {
     Notifications,
     NotificationsBlocked,
     NotificationsUnsupported,
+    NotificationsAlways,
+    NotificationsWhileOpen,
     Sound,
     ShowText,
     ShowTextHint,

@@ -1,12 +1,11 @@
-//! Settings of this browser: appearance, notifications, sound, the keyboard, and the way out.
+//! Settings of this browser: appearance, notifications, privacy, the keyboard, and the way out.
 
-use wasm_bindgen_futures::spawn_local;
 use yew::prelude::*;
 
 use wasm_core::client::Settings as Privacy;
 use wasm_core::cpm::history::Session;
 
-use crate::shell::notify::{self, Permission};
+use crate::components::settings::notifications::Notifications;
 use crate::shell::settings::{Appearance, Settings};
 use crate::texts::Phrase;
 use crate::ui::avatar::avatar;
@@ -29,7 +28,6 @@ pub struct Props {
 
 #[component]
 pub fn SettingsMenu(props: &Props) -> Html {
-    let permission = use_state(notify::permission);
     let leaving = use_state(|| false);
     if *leaving {
         let stay = {
@@ -46,14 +44,6 @@ pub fn SettingsMenu(props: &Props) -> Html {
             </Dialog>
         };
     }
-    let change = |apply: fn(&mut Settings, bool)| {
-        let (settings, onchange) = (props.settings.clone(), props.onchange.clone());
-        Callback::from(move |on: bool| {
-            let mut settings = settings.clone();
-            apply(&mut settings, on);
-            onchange.emit(settings);
-        })
-    };
     let appearance = |choice: Appearance, phrase: Phrase<'static>| {
         let onchange = {
             let (settings, onchange) = (props.settings.clone(), props.onchange.clone());
@@ -65,32 +55,6 @@ pub fn SettingsMenu(props: &Props) -> Html {
                 <span>{ phrase.say() }</span>
             </label>
         }
-    };
-    let notifying = *permission == Permission::Granted && props.settings.notify;
-    let onnotify = {
-        let (permission, set) = (permission.clone(), change(|settings, on| settings.notify = on));
-        Callback::from(move |on: bool| {
-            set.emit(on);
-            if on {
-                let permission = permission.clone();
-                // Asked for while the click is being dealt with, as browsers want it.
-                spawn_local(async move { permission.set(notify::ask().await) });
-            }
-        })
-    };
-    let hint = match *permission {
-        Permission::Blocked => Some(Phrase::NotificationsBlocked.say()),
-        Permission::Unsupported => Some(Phrase::NotificationsUnsupported.say()),
-        Permission::Open | Permission::Granted => None,
-    };
-    let onsound = {
-        let set = change(|settings, on| settings.sound = on);
-        Callback::from(move |on: bool| {
-            set.emit(on);
-            if on {
-                notify::sound();
-            }
-        })
     };
     let privacy = props.privacy;
     let onread = props.onprivacy.reform(move |on| Privacy { read_reports: on, ..privacy });
@@ -126,14 +90,7 @@ pub fn SettingsMenu(props: &Props) -> Html {
                     { appearance(Appearance::Dark, Phrase::AppearanceDark) }
                 </div>
             </div>
-            <section aria-labelledby="notify-title">
-                <h3 id="notify-title">{ Phrase::NewMessage.say() }</h3>
-                { switch(Phrase::Notifications.say(), hint, notifying, matches!(*permission, Permission::Blocked | Permission::Unsupported), &onnotify) }
-                if notifying {
-                    { switch(Phrase::ShowText.say(), Some(Phrase::ShowTextHint.say()), props.settings.show_text, false, &change(|settings, on| settings.show_text = on)) }
-                }
-                { switch(Phrase::Sound.say(), None, props.settings.sound, false, &onsound) }
-            </section>
+            <Notifications settings={props.settings.clone()} onchange={props.onchange.clone()} />
             <section aria-labelledby="privacy-title">
                 <h3 id="privacy-title">{ Phrase::Privacy.say() }</h3>
                 { switch(Phrase::TellRead.say(), Some(Phrase::TellReadHint.say()), privacy.read_reports, false, &onread) }

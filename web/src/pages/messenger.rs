@@ -18,8 +18,9 @@ use crate::components::thread_list::ThreadList;
 use crate::route::Route;
 use crate::shell::device::{Device, Event as Happening};
 use crate::shell::links::{self, Outside};
+use crate::shell::notify::{self, Permission};
 use crate::shell::settings::Settings;
-use crate::shell::{clock, dom, updates};
+use crate::shell::{clock, dom, push, updates};
 use crate::texts::Phrase;
 use crate::ui::icon::{Glyph, icon};
 use crate::ui::spinner::spinner;
@@ -145,6 +146,14 @@ impl Component for Messenger {
             _beats: [minute, update],
         };
         page.look();
+        let settings = &page.settings;
+        if settings.notify && notify::permission() == Permission::Granted {
+            // Anew each time: what the server or the push service has lost is there again.
+            let text = settings.show_text;
+            spawn_local(async move {
+                push::subscribe(text, &Phrase::NewMessage.words()).await;
+            });
+        }
         page
     }
 
@@ -312,7 +321,11 @@ impl Messenger {
             Route::With(with) => Some(with.clone()),
             Route::Home => None,
         };
-        self.device.attend(links::attentive(), at);
+        let attentive = links::attentive();
+        if let Some(with) = at.as_ref().filter(|_| attentive) {
+            spawn_local(push::dismiss(with.to_string()));
+        }
+        self.device.attend(attentive, at);
     }
 
     fn key(&mut self, key: Key) -> bool {

@@ -1,11 +1,13 @@
 //! Who is signed in: the session API, and the memory of it that lets the app open without a network.
 
+use wasm_bindgen_futures::spawn_local;
+
 use wasm_core::Text;
 use wasm_core::cpm::history::{People, Person, Session, SignIn};
 use wasm_core::cpm::ids::InstanceId;
 use wasm_core::wire::json;
 
-use super::{entropy, http, keep};
+use super::{entropy, http, keep, push};
 
 const SESSION: &str = "session";
 const INSTANCE: &str = "instance";
@@ -80,6 +82,7 @@ pub async fn sign_in(address: &str, password: String, device_name: &str) -> Resu
 /// Ends the session here and at the server.
 pub async fn sign_out() {
     keep::forget(SESSION);
+    spawn_local(push::unsubscribe());
     http::ask("DELETE", "/api/session", None).await;
 }
 

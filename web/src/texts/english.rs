@@ -157,6 +157,8 @@ pub fn words(phrase: Phrase<'_>) -> Cow<'static, str> {
         Notifications => "Notifications",
         NotificationsBlocked => "Blocked. Allow them for this site in the browser’s settings.",
         NotificationsUnsupported => "This browser has none.",
+        NotificationsAlways => "Also while Tandem is closed.",
+        NotificationsWhileOpen => "Only while Tandem is open: this browser’s push service cannot be reached.",
         Sound => "Sound for new messages",
         ShowText => "Show the text in notifications",
         ShowTextHint => "Turn it off when others can see your screen.",

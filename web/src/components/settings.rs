@@ -1,0 +1,3 @@
+//! The sections of the settings, a component each.
+
+pub mod notifications;
