@@ -65,6 +65,7 @@ impl<D: Directory> Node<D> {
             Input::Closed { flow } => core.closed(now, directory, flow),
             Input::Received { hop, transport, message } => core.received(now, directory, hop, transport, message),
             Input::Failed { hop } => core.failed(now, directory, &hop),
+            Input::Stored { ticket, result } if ticket.is_core() => core.stored(now, directory, ticket, result),
             Input::Stored { ticket, result } => participating.stored(&mut Hand { now, core, directory }, ticket, result),
             Input::Loaded { ticket, result } => participating.loaded(&mut Hand { now, core, directory }, ticket, result),
             Input::Restored { bindings, waiting } => {
@@ -121,6 +122,7 @@ impl<D: Directory> Node<D> {
             while let Some(effect) = self.core.poll() {
                 match effect {
                     sip_core::Effect::Send { hop, message } => self.outputs.push_back(Output::Send { hop, message }),
+                    sip_core::Effect::Commit { ticket, unit } => self.outputs.push_back(Output::Commit { ticket, unit }),
                     sip_core::Effect::Write(unit) => self.outputs.push_back(Output::Commit { ticket: Self::NOBODY, unit }),
                     sip_core::Effect::Close { flow, why } => self.outputs.push_back(Output::Close { flow, why }),
                     sip_core::Effect::Sighted(sighting) => self.outputs.push_back(Output::Sighted(sighting)),

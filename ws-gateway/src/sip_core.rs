@@ -42,7 +42,7 @@ use wasm_core::{Entropy, Text, Time};
 
 use wasm_core::cpm::ids::InstanceId;
 
-use crate::node::{Closing, Directory, FlowId, Function, Hop, NodeConfig, Sighting, Step, Transport};
+use crate::node::{Closing, Directory, FlowId, Function, Hop, NodeConfig, Sighting, Step, Ticket, Transport};
 use crate::store::{StoredBinding, Unit, UserId};
 use flows::Flows;
 use front_door::Source;
@@ -66,7 +66,13 @@ pub(crate) enum Effect {
         hop: Hop,
         message: Bytes,
     },
+    /// Write this; nobody waits for it.
     Write(Unit),
+    /// Write this and say so with [`Core::stored`].
+    Commit {
+        ticket: Ticket,
+        unit: Unit,
+    },
     Close {
         flow: FlowId,
         why: Closing,
@@ -104,6 +110,14 @@ enum Owner {
     Watcher(reg_event::WatcherId),
 }
 
+/// A REGISTER whose bindings are on their way to the disk.
+#[derive(Debug)]
+struct Registering {
+    id: ServerId,
+    response: Response,
+    changes: Vec<Change>,
+}
+
 /// The SIP/IP core.
 #[derive(Debug)]
 pub(crate) struct Core {
@@ -115,6 +129,9 @@ pub(crate) struct Core {
     gruus: Gruus,
     verifier: Verifier,
     reg_event: RegEvent,
+    /// Registrations that are answered and told of when they are on the disk.
+    registering: HashMap<Ticket, Registering>,
+    next_ticket: u64,
     forks: HashMap<ServerId, Context<ClientId>>,
     /// Calls that were answered, until nobody can repeat the answer any more: 64 T1 each, so in the order of their end.
     connected: VecDeque<(Time, ServerId)>,
@@ -139,6 +156,8 @@ impl Core {
             gruus: Gruus::new(&secret),
             verifier: Verifier::new(config.domain().clone(), secret),
             reg_event: RegEvent::default(),
+            registering: HashMap::new(),
+            next_ticket: Ticket::CORE.0,
             forks: HashMap::new(),
             connected: VecDeque::new(),
             owners: HashMap::new(),
@@ -166,7 +185,7 @@ impl Core {
 
     /// Whether nothing is under way.
     pub(crate) fn idle(&self) -> bool {
-        self.forks.len() <= self.connected.len()
+        self.forks.len() <= self.connected.len() && self.registering.is_empty()
     }
 
     /// Whether somebody has proved to be at the other end of a connection.

@@ -23,6 +23,16 @@ pub struct FlowId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Ticket(pub u64);
 
+impl Ticket {
+    /// The SIP/IP core's own are above this one, the service's below.
+    pub(crate) const CORE: Ticket = Ticket(1 << 63);
+
+    /// Whether the SIP/IP core waits for it.
+    pub(crate) fn is_core(self) -> bool {
+        self > Ticket::CORE
+    }
+}
+
 /// What carries SIP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Transport {

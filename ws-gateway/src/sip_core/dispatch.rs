@@ -12,12 +12,12 @@ use wasm_core::{Text, Time};
 use super::front_door::{self, Door, Source};
 use super::location::{Binding, BindingId, Change};
 use super::refusal::Refusal;
-use super::registrar::{self, Registrant};
+use super::registrar::{self, Registered, Registrant};
 use super::relay::{self, Target};
 use super::routing::{Destination, Device, Router};
-use super::{Core, Effect, Owner, Service};
-use crate::node::{Directory, Function, Hop, Seen, Sighting};
-use crate::store::{Unit, UserId};
+use super::{Core, Effect, Owner, Registering, Service};
+use crate::node::{Directory, Function, Hop, Seen, Sighting, Ticket};
+use crate::store::{Applied, StoreError, Unit, UserId};
 
 /// What this node itself answers.
 const ALLOW: &str = "REGISTER, OPTIONS, SUBSCRIBE, NOTIFY, MESSAGE, INVITE, ACK, CANCEL, BYE, INFO, UPDATE, PRACK, REFER, PUBLISH";
@@ -148,14 +148,33 @@ impl Core {
         let done = registrar::register(now, &request, &registrant, &mut self.location, &self.gruus, &mut self.entropy, &self.config);
         match done {
             Err(refusal) => self.refuse(now, id, &request, refusal),
-            Ok(registered) => {
-                self.respond(now, id, registered.response);
-                if !registered.writes.is_empty() {
-                    self.effects.push_back(Effect::Write(Unit(registered.writes)));
-                }
-                self.changed(now, registered.changes);
+            Ok(Registered { changes, writes, response }) if writes.is_empty() => {
+                self.respond(now, id, response);
+                self.changed(now, changes);
+            }
+            Ok(Registered { changes, writes, response }) => {
+                self.next_ticket += 1;
+                let ticket = Ticket(self.next_ticket);
+                self.registering.insert(ticket, Registering { id, response, changes });
+                self.effects.push_back(Effect::Commit { ticket, unit: Unit(writes) });
             }
         }
+    }
+
+    /// The bindings of a REGISTER are on the disk, or cannot be written: then they hold only as long as the process, and the client
+    /// has to ask again.
+    pub(crate) fn stored(&mut self, now: Time, directory: &dyn Directory, ticket: Ticket, result: Result<Applied, StoreError>) {
+        let Some(Registering { id, mut response, changes }) = self.registering.remove(&ticket) else { return };
+        let response = match result {
+            Ok(_) => response,
+            Err(_) => {
+                response.headers.retain(|header| !matches!(header.name, HeaderName::Contact | HeaderName::ServiceRoute));
+                Refusal::later(Status::SERVICE_UNAVAILABLE, 5).onto(response)
+            }
+        };
+        self.respond(now, id, response);
+        self.changed(now, changes);
+        self.pump(now, directory);
     }
 
     /// What the service sends to one device; `None` when the device is gone.

@@ -208,6 +208,23 @@ fn a_phone_that_refreshes_often_stays_registered_over_a_restart() {
     assert_eq!(refresh(&mut w, 0), 0);
 }
 
+/// R011: what is acknowledged is on the disk: a phone hears nothing before, and asks again.
+#[test]
+fn a_registration_is_acknowledged_when_it_is_kept() {
+    let mut w = World::new(&["tandem.test"]);
+    let bob = w.user("sip:bob@tandem.test", &[]);
+    let b = w.phone("b", &bob);
+    w.disk(0, false);
+    w.act(b, |phone, now| phone.register(now, 600));
+    w.advance(Duration::from_secs(5));
+    assert_eq!((w.see(b).outcomes(&Method::Register).last(), w.kept(&bob).len()), (None, 0));
+    w.disk(0, true);
+    w.restart(0);
+    w.act(b, |phone, now| phone.register(now, 600));
+    w.settle();
+    assert_eq!((w.see(b).outcomes(&Method::Register).last(), w.kept(&bob).len()), (Some(&200), 1));
+}
+
 /// R008: whom the session's cookie signs in need not prove itself again.
 #[test]
 fn a_session_is_not_challenged() {
