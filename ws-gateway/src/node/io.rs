@@ -100,6 +100,14 @@ impl Hop {
             Hop::Udp(_) | Hop::Dial { .. } => None,
         }
     }
+
+    /// The other end's address, where datagrams go there.
+    pub(crate) fn udp(&self) -> Option<SocketAddr> {
+        match self {
+            Hop::Udp(addr) => Some(*addr),
+            Hop::Flow(_) | Hop::Dial { .. } => None,
+        }
+    }
 }
 
 /// What happens to the node.

@@ -71,6 +71,9 @@ pub(crate) fn register(
             for (mut binding, ends) in planned {
                 let old = location.replaced_by(&binding);
                 let kept = old.filter(|old| !ends && old.serves_for(&binding)).map(|old| old.kept_until);
+                // A device that came to another transport must not be found at its old address after a restart.
+                let left = old.and_then(key).filter(|left| !ends && key(&binding).as_ref() != Some(left));
+                writes.extend(left.map(|key| Write::Unbind { user, key }));
                 let done = if ends {
                     let old = old.map(|old| old.id);
                     location.unbind(user, Cause::Unregistered, |candidate| Some(candidate.id) == old)
@@ -267,15 +270,20 @@ pub(crate) fn has_token(request: &Request, name: &HeaderName, token: &str) -> bo
     request.headers.all(name).any(|line| line.split([',', ';']).any(|item| item.trim().eq_ignore_ascii_case(token)))
 }
 
-/// The write that keeps a change over a restart. Bindings of connections end with the connection, and are not written.
-pub(crate) fn durable(change: &Change) -> Option<Write> {
-    let binding = &change.binding;
-    let Hop::Udp(source) = &binding.hop else { return None };
-    let key = BindingKey(match (&binding.instance, binding.reg_id) {
+/// Under which key a binding is kept over a restart, if it is.
+fn key(binding: &Binding) -> Option<BindingKey> {
+    binding.hop.udp()?;
+    Some(BindingKey(match (&binding.instance, binding.reg_id) {
         (Some(instance), Some(reg_id)) => Text::from(format!("{instance}#{reg_id}")),
         (Some(instance), None) => instance.clone(),
         (None, _) => Text::from(binding.uri.to_string()),
-    });
+    }))
+}
+
+/// The write that keeps a change over a restart. Bindings of connections end with the connection, and are not written.
+pub(crate) fn durable(change: &Change) -> Option<Write> {
+    let binding = &change.binding;
+    let key = key(binding)?;
     match change.cause {
         Cause::Registered | Cause::Refreshed => {
             let mut params = binding.params.clone();
@@ -290,7 +298,7 @@ pub(crate) fn durable(change: &Change) -> Option<Write> {
                 path: binding.path.clone(),
                 call_id: binding.call_id.clone(),
                 cseq: binding.cseq,
-                hop: Text::from(source.to_string()),
+                hop: Text::from(binding.hop.udp()?.to_string()),
                 user_agent: binding.agent.clone(),
                 registered_at: binding.since,
                 expires_at: binding.kept_until,

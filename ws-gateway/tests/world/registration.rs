@@ -225,6 +225,20 @@ fn a_registration_is_acknowledged_when_it_is_kept() {
     assert_eq!((w.see(b).outcomes(&Method::Register).last(), w.kept(&bob).len()), (Some(&200), 1));
 }
 
+/// R009: a device that comes over another transport is not found at its old address after a restart.
+#[test]
+fn a_device_leaves_its_old_address() {
+    let mut w = World::new(&["tandem.test"]);
+    let bob = w.user("sip:bob@tandem.test", &[]);
+    let (datagrams, connection) = (w.phone("b", &bob), w.device("b over TCP", &bob));
+    let instance = w.see(datagrams).instance.clone();
+    w.change(connection, |phone| phone.instance = instance);
+    w.online(&[datagrams]);
+    assert_eq!((w.bindings(0), w.kept(&bob).len()), (1, 1));
+    w.online(&[connection]);
+    assert_eq!((w.bindings(0), w.kept(&bob).len()), (1, 0));
+}
+
 /// R008: whom the session's cookie signs in need not prove itself again.
 #[test]
 fn a_session_is_not_challenged() {
