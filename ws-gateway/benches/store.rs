@@ -75,6 +75,7 @@ impl Load {
             message_id: sent.message_id.clone(),
             kind: PendingKind::Message,
             request: self.request.clone(),
+            arrived_at: Time(1_700_000_000_000),
             expires_at: Time(1_700_600_000_000),
         };
         Unit(vec![Write::Store(sent), Write::Store(received), Write::Queue(pending)])

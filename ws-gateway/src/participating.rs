@@ -91,6 +91,8 @@ struct Letter {
     /// The tries that wait for the answer, each with its response as far as it is known.
     waiters: Vec<(ServerId, Response)>,
     phase: Phase,
+    /// Whether it is held for its recipient's decision.
+    held: bool,
     /// Notifications about it that came before the peer's answer to it: judged when that is there.
     early: Vec<LetterId>,
 }

@@ -8,6 +8,7 @@
 #[cfg(test)]
 mod contract;
 mod document;
+mod held;
 mod model;
 pub mod sqlite;
 mod writer;
@@ -18,6 +19,7 @@ use wasm_core::cpm::history::{Changes, Folders, Page};
 use wasm_core::cpm::ids::MessageId;
 
 pub use document::{Document, DocumentKind, Expect};
+pub use held::{About, Held, HeldItem, HeldPage};
 pub use model::{
     Account, Applied, BindingKey, Direction, Disposition, Entry, NewAccount, Outcome, Pending, PendingId, PendingKind, Queued, Secret,
     StoreError, StoredBinding, StoredMessage, StoredSession, TokenHash, Unit, UserId, Write,
@@ -68,8 +70,17 @@ pub trait Store: Send + Sync + 'static {
     /// The users for whose devices something waits.
     fn waiting(&self) -> Result<Vec<UserId>, StoreError>;
 
-    /// What waited until it expired, the earliest first.
+    /// What waited until it expired, pending or held, the earliest of each first.
     fn expired(&self, now: Time, limit: usize) -> Result<Vec<Queued>, StoreError>;
+
+    /// What a user has to decide on: the oldest, and how many there are.
+    fn held(&self, user: UserId, limit: usize) -> Result<HeldPage, StoreError>;
+
+    /// Those of these that are held for this user, in the order asked for.
+    fn held_entries(&self, user: UserId, ids: &[PendingId]) -> Result<Vec<Queued>, StoreError>;
+
+    /// What is held and was to be recalled to its user by now, the earliest first.
+    fn reminders(&self, now: Time, limit: usize) -> Result<Vec<Queued>, StoreError>;
 
     /// The bindings of one user.
     fn bindings(&self, user: UserId) -> Result<Vec<StoredBinding>, StoreError>;

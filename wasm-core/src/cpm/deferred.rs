@@ -29,7 +29,8 @@ pub const MOST_LISTED: usize = 200;
 pub const MOST_ACTIONS: usize = 200;
 /// The longest part of a subject that is told, in characters.
 pub const LONGEST_SUBJECT: usize = 120;
-const MOST_TYPES: usize = 16;
+/// So many types of content are named of one message at most.
+pub const MOST_TYPES: usize = 16;
 
 /// The name of a message in the queue, which holds in one user's queue and for as long as the message is in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -3,11 +3,17 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use wasm_core::cpm::deferred::{LONGEST_SUBJECT, MOST_TYPES};
 use wasm_core::cpm::envelope::Envelope;
-use wasm_core::wire::sip::{HeaderName, Limits, Message, Request, Via};
+use wasm_core::wire::mime::multipart::Multipart;
+use wasm_core::wire::sip::{ContentType, HeaderName, Limits, Message, Request, TypedHeader, Via};
+use wasm_core::{Text, Time};
 
 use super::lanes::Parcel;
-use crate::store::{PendingKind, Queued};
+use crate::store::{About, PendingKind, Queued};
+
+/// The longest media type that is told, in characters.
+const LONGEST_TYPE: usize = 80;
 
 /// A request as the queue keeps it. It has no hop yet, but a request without a Via could not be read again.
 pub(super) fn encode(request: &Request) -> Bytes {
@@ -24,6 +30,32 @@ pub(super) fn decode(bytes: &Bytes) -> Option<Request> {
     let mut request = Message::parse_shared(bytes, &OWN).ok()?.request()?;
     request.headers.remove(&HeaderName::Via);
     Some(request)
+}
+
+/// That a message waits for its recipient's decision.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hold {
+    /// When the recipient is to be told of it again.
+    pub(super) remind_at: Option<Time>,
+}
+
+/// What the recipient is told of a message that is held.
+pub(super) fn about(envelope: &Envelope, remind_at: Option<Time>) -> About {
+    let content_type = envelope.content.content_type();
+    let body = envelope.content.body();
+    let bare = |kind: &str| Text::from(kind.split(';').next().unwrap_or_default().trim().chars().take(LONGEST_TYPE).collect::<String>());
+    let parts = ContentType::parse(&Text::from(content_type)).ok().and_then(|kind| Multipart::of(&kind, &body).ok());
+    About {
+        from: envelope.from.clone(),
+        subject: envelope.subject.as_ref().map(|subject| Text::from(subject.chars().take(LONGEST_SUBJECT).collect::<String>())),
+        date: envelope.date.unwrap_or_default(),
+        size: body.len() as u64,
+        content_types: match parts {
+            Some(multipart) => multipart.parts.iter().take(MOST_TYPES).map(|part| bare(part.media_type())).collect(),
+            None => vec![bare(content_type)],
+        },
+        remind_at,
+    }
 }
 
 /// What was queued, as something to send. What cannot be read any more is nothing.

@@ -58,7 +58,7 @@ impl Participating {
         self.next_letter += 1;
         let id = LetterId(self.next_letter);
         self.under_way.insert(key.clone(), id);
-        let letter = Letter { key, post, waiters: waiter.into_iter().collect(), phase: Phase::Checking, early: Vec::new() };
+        let letter = Letter { key, post, waiters: waiter.into_iter().collect(), phase: Phase::Checking, held: false, early: Vec::new() };
         match (&letter.post.envelope.content, &letter.post.recipient) {
             (Content::Composing(_), Party::User { user, .. }) => {
                 let user = *user;
@@ -75,8 +75,9 @@ impl Participating {
                 self.forward(hand, id);
             }
             (Content::Text(_) | Content::Other { .. }, Party::User { .. }) => {
-                let unit = terminating::unit(&letter.post);
-                self.letters.insert(id, Letter { phase: Phase::Committing, ..letter });
+                let hold = None;
+                let unit = terminating::unit(hand.now, &letter.post, hold);
+                self.letters.insert(id, Letter { phase: Phase::Committing, held: hold.is_some(), ..letter });
                 self.commit(Awaited::Letter(id), unit);
             }
         }
@@ -131,7 +132,7 @@ impl Participating {
             (receipts::Weight::Nothing, _) => self.answer(hand, id, Status::OK),
             (receipts::Weight::Negative, _) if own => self.answer(hand, id, Status::OK),
             (receipts::Weight::Positive(_) | receipts::Weight::Negative, Party::User { .. }) => {
-                let unit = receipts::unit(hand.directory, &letter.post, notification);
+                let unit = receipts::unit(hand.now, hand.directory, &letter.post, notification);
                 letter.phase = Phase::Committing;
                 self.commit(Awaited::Letter(id), unit);
             }
@@ -190,13 +191,16 @@ impl Participating {
                     }
                 }
                 let parcel = terminating::parcel(post, pending, Some(id));
-                let label = post.label();
+                let (label, held) = (post.label(), letter.held);
+                self.tell_absent(hand, user, &parcel);
+                if held {
+                    return self.answer(hand, id, Status::ACCEPTED);
+                }
                 if pending.is_some() {
                     self.waits(user);
                 }
                 self.alarms.push(Reverse((hand.now + self.config.policy.delivery_wait, Alarm::Letter(id))));
                 hand.core.step(Function::Participating, Function::Core, || label.into());
-                self.tell_absent(hand, user, &parcel);
                 if self.deliver(hand, user, parcel) == 0 {
                     self.answer(hand, id, Status::ACCEPTED);
                 }

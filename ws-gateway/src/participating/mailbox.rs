@@ -384,7 +384,7 @@ impl Participating {
         if post.recipient.user().is_some() {
             hand.core.step(Function::Participating, Function::Core, || post.label().into());
         }
-        let unit = super::receipts::unit(hand.directory, &post, notification);
+        let unit = super::receipts::unit(hand.now, hand.directory, &post, notification);
         let key = post.key();
         if self.under_way.contains_key(&key) {
             return;
@@ -392,7 +392,7 @@ impl Participating {
         self.next_letter += 1;
         let id = super::LetterId(self.next_letter);
         self.under_way.insert(key.clone(), id);
-        self.letters.insert(id, super::Letter { key, post, waiters: Vec::new(), phase: super::Phase::Committing, early: Vec::new() });
+        self.letters.insert(id, super::Letter { key, post, waiters: Vec::new(), phase: super::Phase::Committing, held: false, early: Vec::new() });
         self.commit(Awaited::Letter(id), unit);
     }
 

@@ -6,6 +6,7 @@
 
 use std::ops::ControlFlow;
 
+use wasm_core::Time;
 use wasm_core::cpm::envelope::Wants;
 use wasm_core::cpm::ids::MessageId;
 use wasm_core::cpm::receipt::Receipt;
@@ -70,7 +71,7 @@ pub(super) fn asked(wants: Option<Wants>, report: Report) -> ControlFlow<Refusal
 
 /// What a report writes before it goes on: the claim that keeps a second one out, the sender's tick where the sender is a user of this
 /// node, and the notification that waits for the sender's devices or their peer. The message went to one of the reporter's addresses.
-pub(super) fn unit(directory: &dyn Directory, post: &Post, notification: &Notification) -> Unit {
+pub(super) fn unit(now: Time, directory: &dyn Directory, post: &Post, notification: &Notification) -> Unit {
     let mut writes = claim(post, notification);
     if let (Some(receipt), Some(message_id)) = (Receipt::of(notification.report), MessageId::parse(&notification.message_id)) {
         if let Some(user) = post.recipient.user() {
@@ -83,6 +84,7 @@ pub(super) fn unit(directory: &dyn Directory, post: &Post, notification: &Notifi
             message_id,
             kind: PendingKind::Notification,
             request: super::deferred::encode(&post.request),
+            arrived_at: now,
             expires_at: post.expires_at,
         }));
     }

@@ -2,30 +2,40 @@
 
 use std::sync::Arc;
 
-use wasm_core::cpm::envelope::Content;
+use wasm_core::Time;
+use wasm_core::cpm::envelope::{Content, Envelope};
+use wasm_core::cpm::ids::MessageId;
 use wasm_core::cpm::receipt::Receipt;
 
 use super::LetterId;
-use super::deferred;
+use super::deferred::{self, Hold};
 use super::lanes::Parcel;
 use super::post::{Party, Post};
-use crate::store::{Applied, Direction, Outcome, Pending, PendingId, PendingKind, StoredMessage, Unit, UserId, Write};
+use crate::store::{Applied, Direction, Held, Outcome, Pending, PendingId, PendingKind, StoredMessage, Unit, UserId, Write};
 
-/// A message to a user of this node: the sender's copy (if the sender is one too), the recipient's, and what waits for the devices.
-pub(super) fn unit(post: &Post) -> Unit {
+/// A message to a user of this node: the sender's copy (if the sender is one too), the recipient's, and what waits for the devices. What is
+/// held for a decision is not put into the recipient's box.
+pub(super) fn unit(now: Time, post: &Post, hold: Option<Hold>) -> Unit {
     let mut writes = Vec::with_capacity(3);
     if let Party::User { user, .. } = post.sender {
         writes.push(Write::Store(copy(post, user, Direction::Out)));
     }
     if let Party::User { user, .. } = post.recipient {
-        writes.push(Write::Store(copy(post, user, Direction::In)));
-        writes.push(Write::Queue(Pending {
+        let pending = Pending {
             user,
             message_id: post.message_id.clone(),
             kind: PendingKind::Message,
             request: deferred::encode(&post.request),
+            arrived_at: now,
             expires_at: post.expires_at,
-        }));
+        };
+        match hold {
+            Some(hold) => writes.push(Write::Hold(Box::new(Held { pending, about: deferred::about(&post.envelope, hold.remind_at) }))),
+            None => {
+                writes.push(Write::Store(copy(post, user, Direction::In)));
+                writes.push(Write::Queue(pending));
+            }
+        }
     }
     Unit(writes)
 }
@@ -37,7 +47,11 @@ pub(super) fn sent(post: &Post) -> Unit {
 }
 
 fn copy(post: &Post, user: UserId, direction: Direction) -> StoredMessage {
-    let envelope = &post.envelope;
+    stored(&post.envelope, &post.message_id, post.expires_at, user, direction)
+}
+
+/// A user's copy of a message.
+pub(super) fn stored(envelope: &Envelope, message_id: &MessageId, expires_at: Time, user: UserId, direction: Direction) -> StoredMessage {
     let with = match direction {
         Direction::Out => &envelope.to,
         Direction::In => &envelope.from,
@@ -46,7 +60,7 @@ fn copy(post: &Post, user: UserId, direction: Direction) -> StoredMessage {
         user,
         direction,
         with: with.clone(),
-        message_id: post.message_id.clone(),
+        message_id: message_id.clone(),
         conversation: envelope.conversation.clone(),
         contribution: envelope.contribution.clone(),
         in_reply_to: envelope.in_reply_to.clone(),
@@ -57,7 +71,7 @@ fn copy(post: &Post, user: UserId, direction: Direction) -> StoredMessage {
         body: envelope.content.body(),
         wants: envelope.wants,
         receipt: Receipt::Sent,
-        expires: Some(post.expires_at),
+        expires: Some(expires_at),
     }
 }
 

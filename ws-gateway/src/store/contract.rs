@@ -34,6 +34,7 @@ macro_rules! contract {
             seen_messages_are_counted
             the_queue_keeps_its_order
             the_queue_expires
+            what_is_held_waits_for_a_decision
             bindings_are_replaced_and_dropped
             sessions_are_opened_and_closed
             secrets_are_made_once
@@ -72,6 +73,9 @@ macro_rules! forward_reads {
             pending(user: $crate::store::UserId, after: Option<$crate::store::PendingId>, limit: usize) -> Vec<$crate::store::Queued>;
             waiting() -> Vec<$crate::store::UserId>;
             expired(now: wasm_core::Time, limit: usize) -> Vec<$crate::store::Queued>;
+            held(user: $crate::store::UserId, limit: usize) -> $crate::store::HeldPage;
+            held_entries(user: $crate::store::UserId, ids: &[$crate::store::PendingId]) -> Vec<$crate::store::Queued>;
+            reminders(now: wasm_core::Time, limit: usize) -> Vec<$crate::store::Queued>;
             bindings(user: $crate::store::UserId) -> Vec<$crate::store::StoredBinding>;
             all_bindings() -> Vec<$crate::store::StoredBinding>;
             session(token: &$crate::store::TokenHash) -> Option<$crate::store::StoredSession>;
@@ -167,6 +171,7 @@ pub(super) fn pending(user: UserId, message_id: &str, expires_at: u64) -> Pendin
         message_id: id(message_id),
         kind: PendingKind::Message,
         request: Bytes::from(format!("MESSAGE {message_id}\0\r\n")),
+        arrived_at: Time(7),
         expires_at: Time(expires_at),
     }
 }
@@ -532,7 +537,7 @@ pub(super) fn the_queue_keeps_its_order(store: &impl Store) {
         for user in [bob, alice] {
             let what = pending(user, &format!("m{n}"), 100 - n);
             match one(store, Write::Queue(what.clone())) {
-                Ok(Outcome::Queued(id)) if user == bob => queued.push(Queued { id, pending: what }),
+                Ok(Outcome::Queued(id)) if user == bob => queued.push(Queued { id, held: false, pending: what }),
                 Ok(Outcome::Queued(_)) => {}
                 other => panic!("{other:?}"),
             }
@@ -567,6 +572,66 @@ pub(super) fn the_queue_expires(store: &impl Store) {
     assert_eq!(expired.iter().map(|queued| queued.pending.message_id.as_str()).collect::<Vec<_>>(), ["early", "middle"]);
     assert!(store.expired(Time(99), 9).unwrap().is_empty());
     assert_eq!(store.expired(Time(1000), 1).unwrap().len(), 1);
+}
+
+fn hold(user: UserId, message_id: &str, expires_at: u64) -> Held {
+    let about = About {
+        from: address("sip:zoe@tandem.test"),
+        subject: Some(Text::from("Lunch")),
+        date: Time(3),
+        size: 12,
+        content_types: ["text/plain", "image/png"].map(Text::from).into(),
+        remind_at: None,
+    };
+    Held { pending: pending(user, message_id, expires_at), about }
+}
+
+/// R220, R223: each way out of the queue leads to one place, and is taken once.
+pub(super) fn what_is_held_waits_for_a_decision(store: &impl Store) {
+    let (alice, bob) = pair(store);
+    let mut held = Vec::new();
+    for n in 0..5 {
+        let what = hold(bob, &format!("m{n}"), 100 + n);
+        let Ok(Outcome::Queued(id)) = one(store, Write::Hold(Box::new(what.clone()))) else { panic!("not held") };
+        held.push((id, what));
+    }
+    // A second try is no second message, while it is held or when it is in the box.
+    assert_eq!(one(store, Write::Hold(Box::new(hold(bob, "m1", 100)))).unwrap(), Outcome::Duplicate { seq: 0 });
+    store_in(store, bob, "sip:zoe@tandem.test", "had");
+    let again = unit(store, vec![Write::Hold(Box::new(hold(bob, "had", 100))), Write::Queue(pending(alice, "x", 9))]).unwrap();
+    assert_eq!(again.outcomes, [Outcome::Duplicate { seq: 0 }, Outcome::Skipped]);
+
+    let page = store.held(bob, 2).unwrap();
+    assert_eq!((page.items.len(), page.total), (2, 5));
+    assert_eq!(page.items[1], HeldItem { id: held[1].0, expires_at: Time(101), about: held[1].1.about.clone() });
+    assert_eq!((store.pending(bob, None, 9).unwrap().len(), store.waiting().unwrap()), (0, vec![]));
+    let ids = [held[3].0, PendingId(999), held[0].0];
+    let entries = store.held_entries(bob, &ids).unwrap();
+    let expected = |n: usize| Queued { id: held[n].0, held: true, pending: held[n].1.pending.clone() };
+    assert_eq!(entries, [expected(3), expected(0)]);
+    assert_eq!((store.held_entries(alice, &ids).unwrap(), store.held(alice, 9).unwrap()), (vec![], HeldPage::default()));
+
+    // Nobody else can decide, and nobody twice.
+    assert_eq!(one(store, Write::Release { user: alice, id: held[0].0 }).unwrap(), Outcome::Missing);
+    let take = |n: usize| vec![Write::Release { user: bob, id: held[n].0 }, Write::Store(message(bob, Direction::In, "sip:zoe@tandem.test", "m0"))];
+    assert_eq!(unit(store, take(0)).unwrap().outcomes[0], Outcome::Done);
+    assert_eq!(unit(store, take(0)).unwrap().outcomes, [Outcome::Missing, Outcome::Skipped]);
+    assert_eq!(store.pending(bob, None, 9).unwrap(), [Queued { held: false, ..expected(0) }]);
+    assert_eq!(one(store, Write::Unhold { user: bob, id: held[1].0 }).unwrap(), Outcome::Done);
+    assert_eq!(one(store, Write::Unhold { user: bob, id: held[1].0 }).unwrap(), Outcome::Missing);
+
+    one(store, Write::Remind { user: bob, id: held[2].0, at: Some(Time(50)) }).unwrap();
+    assert_eq!(store.reminders(Time(49), 9).unwrap(), []);
+    assert_eq!(store.reminders(Time(50), 9).unwrap(), [expected(2)]);
+    one(store, Write::Remind { user: bob, id: held[2].0, at: None }).unwrap();
+    assert_eq!(store.reminders(Time(50), 9).unwrap(), []);
+
+    one(store, Write::Extend { user: bob, id: held[3].0, until: Time(900) }).unwrap();
+    assert_eq!(store.expired(Time(500), 9).unwrap(), [Queued { held: false, ..expected(0) }, expected(2), expected(4)]);
+    one(store, Write::Extend { user: bob, id: held[0].0, until: Time(900) }).unwrap();
+    assert_eq!(store.expired(Time(500), 9).unwrap().len(), 2);
+    one(store, Write::RemoveAccount { user: bob }).unwrap();
+    assert_eq!(store.held(bob, 9).unwrap(), HeldPage::default());
 }
 
 fn binding(user: UserId, key: &str) -> StoredBinding {

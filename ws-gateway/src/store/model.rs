@@ -12,7 +12,7 @@ use wasm_core::cpm::receipt::Receipt;
 use wasm_core::sip::digest::Ha1;
 use wasm_core::{Text, Time};
 
-use super::{DocumentKind, Expect};
+use super::{DocumentKind, Expect, Held};
 
 /// One user, whatever their addresses; never used again after the account is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -205,6 +205,8 @@ pub struct Pending {
     pub kind: PendingKind,
     /// The request, encoded.
     pub request: Bytes,
+    /// Since when it waits.
+    pub arrived_at: Time,
     /// When to give up.
     pub expires_at: Time,
 }
@@ -214,6 +216,8 @@ pub struct Pending {
 pub struct Queued {
     /// Its place.
     pub id: PendingId,
+    /// Whether its user has to decide on it first.
+    pub held: bool,
     /// The request.
     pub pending: Pending,
 }
@@ -293,6 +297,18 @@ pub enum Write {
     Queue(Pending),
     /// A device took it, or it expired.
     Unqueue { user: UserId, id: PendingId },
+    /// Lets a message wait for its recipient's decision. A guard: when the same sender's message with the same identifier is held, or in
+    /// the recipient's box, the answer is [`Outcome::Duplicate`] and the rest of the unit is skipped.
+    Hold(Box<Held>),
+    /// Lets what is held wait for the user's devices from now on. A guard: for what is not held, the answer is [`Outcome::Missing`], and the
+    /// rest of the unit is skipped.
+    Release { user: UserId, id: PendingId },
+    /// Drops what is held. A guard like [`Write::Release`].
+    Unhold { user: UserId, id: PendingId },
+    /// Says when the user is to be told of what is held again, if at all; or is [`Outcome::Missing`].
+    Remind { user: UserId, id: PendingId, at: Option<Time> },
+    /// Lets what waits, pending or held, wait until then; or is [`Outcome::Missing`].
+    Extend { user: UserId, id: PendingId, until: Time },
     /// The user has seen a folder's incoming messages up to and including a `seq`.
     Seen { user: UserId, with: Address, up_to: u64 },
     /// Keeps a binding, in place of the one with the same key.

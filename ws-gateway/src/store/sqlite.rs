@@ -9,6 +9,7 @@ mod cache;
 mod checkpoint;
 mod columns;
 mod documents;
+mod held;
 mod pool;
 mod read;
 mod schema;
@@ -30,7 +31,7 @@ use wasm_core::cpm::history::{Changes, Folders, Page};
 use wasm_core::cpm::ids::MessageId;
 
 use super::{
-    Account, Applied, Direction, Document, DocumentKind, Entry, PendingId, Queued, Store, StoreError, StoredBinding, StoredSession,
+    Account, Applied, Direction, Document, DocumentKind, Entry, HeldPage, PendingId, Queued, Store, StoreError, StoredBinding, StoredSession,
     TokenHash, Unit, UserId,
 };
 use batch::{Batch, Fault};
@@ -321,7 +322,23 @@ impl Store for Sqlite {
     }
 
     fn expired(&self, now: Time, limit: usize) -> Result<Vec<Queued>, StoreError> {
-        self.read(|connection| read::expired(connection, now, limit))
+        self.read(|connection| {
+            let mut expired = read::expired(connection, now, limit)?;
+            expired.extend(held::expired(connection, now, limit)?);
+            Ok(expired)
+        })
+    }
+
+    fn held(&self, user: UserId, limit: usize) -> Result<HeldPage, StoreError> {
+        self.read(|connection| held::list(connection, user, limit))
+    }
+
+    fn held_entries(&self, user: UserId, ids: &[PendingId]) -> Result<Vec<Queued>, StoreError> {
+        self.read(|connection| ids.iter().filter_map(|id| held::entry(connection, user, *id).transpose()).collect())
+    }
+
+    fn reminders(&self, now: Time, limit: usize) -> Result<Vec<Queued>, StoreError> {
+        self.read(|connection| held::reminders(connection, now, limit))
     }
 
     fn bindings(&self, user: UserId) -> Result<Vec<StoredBinding>, StoreError> {

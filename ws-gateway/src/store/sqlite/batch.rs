@@ -87,6 +87,11 @@ impl<'c> Batch<'c> {
             Write::Claim { user, with, message_id, kind } => self.claim(*user, with, message_id, *kind),
             Write::Queue(pending) => self.queue(pending),
             Write::Unqueue { user, id } => self.run("DELETE FROM pending WHERE id = ?1 AND user = ?2", params![id.0, user.0]),
+            Write::Hold(held) => self.hold(held),
+            Write::Release { user, id } => self.release(*user, *id),
+            Write::Unhold { user, id } => self.unhold(*user, *id),
+            Write::Remind { user, id, at } => self.remind(*user, *id, *at),
+            Write::Extend { user, id, until } => self.extend(*user, *id, *until),
             Write::Seen { user, with, up_to } => self.seen(*user, with, *up_to),
             Write::Bind(binding) => self.bind(binding),
             Write::Unbind { user, key } => self.run("DELETE FROM binding WHERE user = ?1 AND key = ?2", params![user.0, &*key.0]),
@@ -309,7 +314,7 @@ impl<'c> Batch<'c> {
     }
 
     /// The copies of a message in a user's box.
-    fn entries(&mut self, user: UserId, direction: Direction, message_id: &MessageId) -> Result<Vec<Copy>, Fault> {
+    pub(super) fn entries(&mut self, user: UserId, direction: Direction, message_id: &MessageId) -> Result<Vec<Copy>, Fault> {
         // New folders have no row yet that the query could find.
         self.flush_folders()?;
         let mut statement = self.connection.prepare_cached(
@@ -335,23 +340,32 @@ impl<'c> Batch<'c> {
         if pending.user != UserId::PEERS {
             self.cursor(pending.user)?;
         }
-        let id = match self.cache.next_pending {
-            Some(id) => id,
-            None => self.counter("pending")? + 1,
-        };
+        let id = self.next_pending()?;
         self.connection
-            .prepare_cached("INSERT INTO pending (id, user, kind, expires_at, message_id, request) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+            .prepare_cached(
+                "INSERT INTO pending (id, user, kind, expires_at, arrived_at, message_id, request) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            )?
             .execute(params![
                 id,
                 pending.user.0,
                 columns::kind(pending.kind),
                 time(pending.expires_at),
+                time(pending.arrived_at),
                 pending.message_id.as_str(),
                 &*pending.request
             ])?;
+        Ok(Outcome::Queued(PendingId(id)))
+    }
+
+    /// Takes the next place in the queue.
+    pub(super) fn next_pending(&mut self) -> Result<i64, Fault> {
+        let id = match self.cache.next_pending {
+            Some(id) => id,
+            None => self.counter("pending")? + 1,
+        };
         self.cache.next_pending = Some(id + 1);
         self.queued = true;
-        Ok(Outcome::Queued(PendingId(id)))
+        Ok(id)
     }
 
     fn seen(&mut self, user: UserId, with: &Address, up_to: u64) -> Result<Outcome, Fault> {
@@ -471,19 +485,22 @@ fn stops(write: &Write, outcome: Outcome) -> bool {
         Write::Store(_) | Write::Claim { .. } | Write::Receipt { .. } => {
             matches!(outcome, Outcome::Duplicate { .. } | Outcome::Already | Outcome::Missing)
         }
+        Write::Hold(_) | Write::Release { .. } | Write::Unhold { .. } => {
+            matches!(outcome, Outcome::Duplicate { .. } | Outcome::Missing)
+        }
         Write::PutDocument { .. } | Write::DropDocument { .. } => outcome == Outcome::Conflict,
         _ => false,
     }
 }
 
 /// What a report about a message has to know of it.
-struct Copy {
+pub(super) struct Copy {
     folder: u64,
     seq: u64,
     receipt: Receipt,
     delivery_claimed: bool,
     display_claimed: bool,
-    with: Address,
+    pub(super) with: Address,
 }
 
 /// Whether two copies can share a row of `content`.

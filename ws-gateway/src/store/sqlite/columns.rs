@@ -88,6 +88,13 @@ pub(super) fn read_time(row: &Row<'_>, at: usize) -> rusqlite::Result<Time> {
     })
 }
 
+pub(super) fn read_optional_time(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Time>> {
+    match row.get_ref(at)? {
+        ValueRef::Null => Ok(None),
+        _ => read_time(row, at).map(Some),
+    }
+}
+
 pub(super) fn read_text(row: &Row<'_>, at: usize) -> rusqlite::Result<Text> {
     text_of(at, row.get_ref(at)?)
 }
@@ -154,10 +161,7 @@ pub(super) fn read_entry(row: &Row<'_>, user: UserId) -> rusqlite::Result<Entry>
             body: read_bytes(row, 18)?,
             wants: read_wants(row, 16)?,
             receipt: read_receipt(row, 3)?,
-            expires: match row.get_ref(17)? {
-                ValueRef::Null => None,
-                _ => Some(read_time(row, 17)?),
-            },
+            expires: read_optional_time(row, 17)?,
         },
     })
 }

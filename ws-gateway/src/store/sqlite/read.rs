@@ -169,7 +169,7 @@ pub(super) fn message(connection: &Connection, user: UserId, direction: Directio
 
 pub(super) fn pending(connection: &Connection, user: UserId, after: Option<PendingId>, limit: usize) -> rusqlite::Result<Vec<Queued>> {
     let mut statement = connection.prepare_cached(
-        "SELECT id, user, kind, expires_at, message_id, request FROM pending WHERE user = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
+        "SELECT id, user, kind, expires_at, message_id, arrived_at, request FROM pending WHERE user = ?1 AND id > ?2 ORDER BY id LIMIT ?3",
     )?;
     let after = after.map_or(i64::MIN, |id| id.0);
     statement.query_map(params![user.0, after, columns::limit(limit.min(MOST))], queued)?.collect()
@@ -182,20 +182,22 @@ pub(super) fn waiting(connection: &Connection) -> rusqlite::Result<Vec<UserId>> 
 
 pub(super) fn expired(connection: &Connection, now: Time, limit: usize) -> rusqlite::Result<Vec<Queued>> {
     let mut statement = connection.prepare_cached(
-        "SELECT id, user, kind, expires_at, message_id, request FROM pending WHERE expires_at <= ?1 ORDER BY expires_at, id LIMIT ?2",
+        "SELECT id, user, kind, expires_at, message_id, arrived_at, request FROM pending WHERE expires_at <= ?1 ORDER BY expires_at, id LIMIT ?2",
     )?;
     statement.query_map(params![time(now), columns::limit(limit.min(MOST))], queued)?.collect()
 }
 
 fn queued(row: &Row<'_>) -> rusqlite::Result<Queued> {
-    let request: Bytes = columns::read_bytes(row, 5)?;
+    let request: Bytes = columns::read_bytes(row, 6)?;
     Ok(Queued {
         id: PendingId(row.get(0)?),
+        held: false,
         pending: Pending {
             user: UserId(row.get(1)?),
             kind: columns::read_kind(row, 2)?,
             expires_at: columns::read_time(row, 3)?,
             message_id: columns::read_parsed(row, 4, MessageId::parse)?,
+            arrived_at: columns::read_time(row, 5)?,
             request,
         },
     })

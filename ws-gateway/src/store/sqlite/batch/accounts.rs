@@ -72,6 +72,7 @@ impl Batch<'_> {
         self.run("DELETE FROM content WHERE id IN (SELECT content FROM temp.orphan)", [])?;
         self.run("DELETE FROM folder WHERE user = ?1", [user.0])?;
         self.run("DELETE FROM pending WHERE user = ?1", [user.0])?;
+        self.run("DELETE FROM held WHERE user = ?1", [user.0])?;
         self.run("DELETE FROM box WHERE user = ?1", [user.0])?;
         // Addresses, secrets, sessions and bindings go with it.
         self.run("DELETE FROM account WHERE user = ?1", [user.0])?;
