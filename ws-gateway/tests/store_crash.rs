@@ -56,7 +56,14 @@ fn unit(alice: &Account, bob: &Account, number: u64) -> Unit {
     };
     let got = StoredMessage { user: bob.user, direction: Direction::In, with: alice.primary().clone(), ..sent.clone() };
     let request = Bytes::from(vec![b'r'; 700]);
-    let pending = Pending { user: bob.user, message_id: id(number), kind: PendingKind::Message, request, arrived_at: Time(0), expires_at: Time::NEVER };
+    let pending = Pending {
+        user: bob.user,
+        message_id: id(number),
+        kind: PendingKind::Message,
+        request,
+        arrived_at: Time(0),
+        expires_at: Time::NEVER,
+    };
     Unit(vec![Write::Store(sent), Write::Store(got), Write::Queue(pending)])
 }
 

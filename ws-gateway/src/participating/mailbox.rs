@@ -392,7 +392,8 @@ impl Participating {
         self.next_letter += 1;
         let id = super::LetterId(self.next_letter);
         self.under_way.insert(key.clone(), id);
-        self.letters.insert(id, super::Letter { key, post, waiters: Vec::new(), phase: super::Phase::Committing, held: false, early: Vec::new() });
+        self.letters
+            .insert(id, super::Letter { key, post, waiters: Vec::new(), phase: super::Phase::Committing, held: false, early: Vec::new() });
         self.commit(Awaited::Letter(id), unit);
     }
 

@@ -613,7 +613,9 @@ pub(super) fn what_is_held_waits_for_a_decision(store: &impl Store) {
 
     // Nobody else can decide, and nobody twice.
     assert_eq!(one(store, Write::Release { user: alice, id: held[0].0 }).unwrap(), Outcome::Missing);
-    let take = |n: usize| vec![Write::Release { user: bob, id: held[n].0 }, Write::Store(message(bob, Direction::In, "sip:zoe@tandem.test", "m0"))];
+    let take = |n: usize| {
+        vec![Write::Release { user: bob, id: held[n].0 }, Write::Store(message(bob, Direction::In, "sip:zoe@tandem.test", "m0"))]
+    };
     assert_eq!(unit(store, take(0)).unwrap().outcomes[0], Outcome::Done);
     assert_eq!(unit(store, take(0)).unwrap().outcomes, [Outcome::Missing, Outcome::Skipped]);
     assert_eq!(store.pending(bob, None, 9).unwrap(), [Queued { held: false, ..expected(0) }]);

@@ -31,8 +31,8 @@ use wasm_core::cpm::history::{Changes, Folders, Page};
 use wasm_core::cpm::ids::MessageId;
 
 use super::{
-    Account, Applied, Direction, Document, DocumentKind, Entry, HeldPage, PendingId, Queued, Store, StoreError, StoredBinding, StoredSession,
-    TokenHash, Unit, UserId,
+    Account, Applied, Direction, Document, DocumentKind, Entry, HeldPage, PendingId, Queued, Store, StoreError, StoredBinding,
+    StoredSession, TokenHash, Unit, UserId,
 };
 use batch::{Batch, Fault};
 use cache::Cache;

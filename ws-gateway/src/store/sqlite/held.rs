@@ -85,7 +85,8 @@ pub(super) fn list(connection: &Connection, user: UserId, limit: usize) -> rusql
     let total = snapshot
         .prepare_cached("SELECT count(*) FROM held INDEXED BY held_of WHERE user = ?1")?
         .query_row([user.0], |row| columns::read_count(row, 0))?;
-    let mut statement = snapshot.prepare_cached(&format!("SELECT {ABOUT} FROM held INDEXED BY held_of WHERE user = ?1 ORDER BY id LIMIT ?2"))?;
+    let mut statement =
+        snapshot.prepare_cached(&format!("SELECT {ABOUT} FROM held INDEXED BY held_of WHERE user = ?1 ORDER BY id LIMIT ?2"))?;
     let items = statement.query_map(params![user.0, columns::limit(limit)], read_item)?.collect::<rusqlite::Result<_>>()?;
     Ok(HeldPage { items, total })
 }

@@ -50,12 +50,11 @@ impl std::ops::Deref for OnDisk {
 }
 
 /// What a database of each version may hold: one user with one message. A migration cannot be added without its fixture.
-const FIXTURES: [&str; MIGRATIONS.len()] =
-    [
-        include_str!("0001_fixture.sql"),
-        concat!(include_str!("0001_fixture.sql"), include_str!("0002_fixture.sql")),
-        concat!(include_str!("0001_fixture.sql"), include_str!("0002_fixture.sql"), include_str!("0003_fixture.sql")),
-    ];
+const FIXTURES: [&str; MIGRATIONS.len()] = [
+    include_str!("0001_fixture.sql"),
+    concat!(include_str!("0001_fixture.sql"), include_str!("0002_fixture.sql")),
+    concat!(include_str!("0001_fixture.sql"), include_str!("0002_fixture.sql"), include_str!("0003_fixture.sql")),
+];
 
 fn schema(path: &Path) -> Vec<(String, Option<String>)> {
     let connection = Connection::open(path).unwrap();
