@@ -14,7 +14,7 @@ export class Gateway {
   /** The addresses that the ready line names, by listener: http, sip, sips, msrp, admin. */
   addresses: Record<string, string> = {};
 
-  private constructor(private readonly folder: string, private readonly flags: string[]) {}
+  private constructor(readonly folder: string, private readonly flags: string[]) {}
 
   /** A gateway with the demo users alice, bob and carol. */
   static async start(...flags: string[]): Promise<Gateway> {

@@ -24,17 +24,19 @@ use std::sync::Arc;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
+use wasm_core::Time;
 use wasm_core::cpm::address::Address;
 use wasm_core::cpm::ids::InstanceId;
 
 use super::start::StartError;
-use super::{Gateway, session, stopped};
+use super::{Gateway, stopped};
 use crate::config::Settings;
 use crate::node::{Directory as _, Notice, Outlet};
-use crate::store::{Applied, Store, StoreError, Unit, UserId, Write};
+use crate::store::{Store, StoreError, Unit, UserId, Write};
 use client::{Answer, Client, Failure, Reach};
+use encryption::Keys;
 use queue::{Job, Outcome, Queue, Target};
 use subscriptions::{Subscription, Subscriptions, dropping};
 use vapid::Vapid;
@@ -100,13 +102,21 @@ fn contact(settings: &Settings) -> String {
 }
 
 /// Writes subscriptions, and then knows them.
-async fn write(gateway: &Gateway, writes: Vec<Write>) -> Result<Applied, StoreError> {
-    let applied = session::write(gateway, Unit(writes.clone())).await?;
-    gateway.push.subscriptions.written(&writes);
-    for &(user, cursor) in &applied.cursors {
+async fn write(gateway: &Gateway, writes: Vec<Write>) -> Result<(), StoreError> {
+    let (sender, receiver) = oneshot::channel();
+    let subscriptions = gateway.push.subscriptions.clone();
+    gateway.writer.submit(Unit(writes.clone()), move |result| {
+        // In the order of the store, and also when whoever asked has gone.
+        if result.is_ok() {
+            subscriptions.written(&writes);
+        }
+        let _ = sender.send(result);
+    });
+    let applied = receiver.await.unwrap_or(Err(StoreError::Closed))?;
+    for (user, cursor) in applied.cursors {
         gateway.events.publish(user, cursor);
     }
-    Ok(applied)
+    Ok(())
 }
 
 /// A device is signed out: it is told of nothing more.
@@ -175,24 +185,22 @@ async fn to_browser(gateway: &Arc<Gateway>, user: UserId, device: &InstanceId, n
     let now = gateway.clock.now();
     let (sessions, unread) = gateway.read(move |store| Ok((store.sessions(user)?, store.unread(user)?))).await?;
     // Signed out elsewhere, or for too long: the browser may be somebody else's by now.
-    if !sessions.iter().any(|session| session.instance == *device && session.expires_at > now) {
-        forget(gateway, user, device).await?;
-        return Ok(Outcome::Gone);
-    }
-    let Ok((keys, endpoint)) = subscription.read() else {
+    let alive = sessions.iter().any(|session| session.instance == *device && session.expires_at > now);
+    let (true, Ok((keys, endpoint))) = (alive, subscription.read()) else {
         forget(gateway, user, device).await?;
         return Ok(Outcome::Gone);
     };
     let domain = gateway.accounts.user(user).map(|account| account.domain().to_owned()).unwrap_or_default();
     let shown = serde_json::to_vec(&Shown::of(notice, &subscription, unread, &domain)).unwrap_or_default();
-    let request = keys.seal(&shown).ok().zip(push.headers(user, notice, &endpoint.origin(), now));
+    let request = keys.seal(&shown).ok().zip(push.headers(&keys, notice, &endpoint.origin(), now));
     let Some((body, headers)) = request else {
         count(&Outlet::Browser(device.clone()), "failed", 1);
         return Ok(Outcome::Done);
     };
     let answer = push.client.post(&endpoint, push.reach, headers, body, now).await;
     let outcome = judge(&Outlet::Browser(device.clone()), answer);
-    if outcome == Outcome::Gone {
+    // Unless the browser has subscribed anew meanwhile.
+    if outcome == Outcome::Gone && push.subscriptions.get(user, device).is_some_and(|known| known == subscription) {
         forget(gateway, user, device).await?;
     }
     Ok(outcome)
@@ -233,7 +241,7 @@ fn judge(outlet: &Outlet, answer: Result<Answer, Failure>) -> Outcome {
 
 impl Push {
     /// The headers of a push message [RFC8030 §5].
-    fn headers(&self, user: UserId, notice: &Notice, origin: &str, now: wasm_core::Time) -> Option<HeaderMap> {
+    fn headers(&self, keys: &Keys, notice: &Notice, origin: &str, now: Time) -> Option<HeaderMap> {
         let ttl = notice.expires_at.since(now).as_secs().min(LONGEST_TTL);
         let mut headers = HeaderMap::new();
         headers.insert(header::AUTHORIZATION, HeaderValue::from_str(&self.vapid.authorization(origin, now)?).ok()?);
@@ -241,8 +249,8 @@ impl Push {
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("aes128gcm"));
         headers.insert("ttl", HeaderValue::from(ttl));
         headers.insert("urgency", HeaderValue::from_static("high"));
-        // Of the messages of a conversation that wait for the browser, the push service keeps the newest.
-        let topic = Sha256::new().chain_update(self.public_key()).chain_update(user.0.to_be_bytes()).chain_update(notice.from.as_str());
+        // Of the messages of a conversation that wait for the browser, the push service keeps the newest; it cannot tell which one that is.
+        let topic = Sha256::new().chain_update(keys.secret).chain_update(notice.from.as_str());
         headers.insert("topic", HeaderValue::from_str(&base64::encode(&topic.finalize()[..24])).ok()?);
         Some(headers)
     }
