@@ -1,4 +1,5 @@
-//! The two pages: before and after signing in.
+//! The pages: before and after signing in.
 
+pub mod link;
 pub mod messenger;
 pub mod sign_in;

@@ -27,6 +27,11 @@ impl Route {
     }
 }
 
+/// The code of a device to be linked, where a hash is what its QR symbol says.
+pub fn link_code(hash: &str) -> Option<&str> {
+    hash.strip_prefix("link=").filter(|code| code.len() <= 16 && code.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
 /// Percent-encodes all but what stands for itself in a fragment.
 fn encode(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -69,5 +74,7 @@ mod tests {
         for nonsense in ["", "/", "/with/", "/with/%", "/with/%ff", "/with/bob", "/elsewhere"] {
             assert_eq!(Route::parse(nonsense), Route::Home, "{nonsense}");
         }
+        assert_eq!(link_code("link=12345678"), Some("12345678"));
+        assert_eq!(link_code("link=<b>"), None);
     }
 }

@@ -7,6 +7,7 @@ pub mod account;
 pub mod case;
 pub mod clock;
 pub mod device;
+pub mod devices;
 pub mod dom;
 pub mod entropy;
 pub mod http;

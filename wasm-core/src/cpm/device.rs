@@ -96,7 +96,6 @@ pub fn browser_and_system(agent: &str) -> (Option<&'static str>, Option<&'static
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listed {
     /// The device.
-    #[serde(flatten)]
     pub device: Device,
     /// Whether it is the one that asks.
     pub this: bool,

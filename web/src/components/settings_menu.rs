@@ -5,6 +5,7 @@ use yew::prelude::*;
 use wasm_core::client::Settings as Privacy;
 use wasm_core::cpm::history::Session;
 
+use crate::components::settings::devices::Devices;
 use crate::components::settings::notifications::Notifications;
 use crate::shell::settings::{Appearance, Settings};
 use crate::texts::Phrase;
@@ -17,6 +18,8 @@ use crate::who;
 #[derive(Properties, PartialEq)]
 pub struct Props {
     pub session: Session,
+    /// The code of a device that was scanned, to be linked.
+    pub code: Option<AttrValue>,
     pub settings: Settings,
     pub onchange: Callback<Settings>,
     /// What the user lets others know.
@@ -82,6 +85,7 @@ pub fn SettingsMenu(props: &Props) -> Html {
                     <p>{ Phrase::ThisDevice(&session.device_name).say() }</p>
                 </div>
             </section>
+            <Devices code={props.code.clone()} />
             <div role="radiogroup" aria-labelledby="appearance-title">
                 <h3 id="appearance-title">{ Phrase::Appearance.say() }</h3>
                 <div class="choices">

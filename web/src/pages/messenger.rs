@@ -15,7 +15,7 @@ use crate::components::new_conversation::NewConversation;
 use crate::components::settings_menu::SettingsMenu;
 use crate::components::thread::Thread;
 use crate::components::thread_list::ThreadList;
-use crate::route::Route;
+use crate::route::{self, Route};
 use crate::shell::device::{Device, Event as Happening};
 use crate::shell::links::{self, Outside};
 use crate::shell::notify::{self, Permission};
@@ -36,7 +36,8 @@ const RECENT: usize = 14;
 #[derive(Properties, PartialEq)]
 pub struct Props {
     pub session: Session,
-    pub onsignedout: Callback<()>,
+    /// Told whether the server, and not the person, has ended the session.
+    pub onsignedout: Callback<bool>,
 }
 
 /// What happens on this page.
@@ -79,6 +80,8 @@ pub struct Messenger {
     version: u64,
     route: Route,
     overlay: Option<Overlay>,
+    /// The code of a device to be linked, which was scanned.
+    code: Option<AttrValue>,
     settings: Settings,
     search: NodeRef,
     toast: Option<(AttrValue, Timeout)>,
@@ -132,11 +135,12 @@ impl Component for Messenger {
                 });
             }
         });
-        let page = Messenger {
+        let mut page = Messenger {
             device,
             version: 0,
             route,
             overlay: None,
+            code: None,
             settings: Settings::load(),
             search: NodeRef::default(),
             toast: None,
@@ -145,6 +149,7 @@ impl Component for Messenger {
             _listeners: listeners,
             _beats: [minute, update],
         };
+        page.scanned(&links::hash());
         page.look();
         let settings = &page.settings;
         if settings.notify && notify::permission() == Permission::Granted {
@@ -163,10 +168,11 @@ impl Component for Messenger {
                 self.version += 1;
                 true
             }
-            Msg::Happened(Happening::SignedOut) => {
-                ctx.props().onsignedout.emit(());
+            Msg::Happened(Happening::SignedOut { expelled }) => {
+                ctx.props().onsignedout.emit(expelled);
                 false
             }
+            Msg::Moved(hash) if self.scanned(&hash) => true,
             Msg::Moved(hash) => {
                 let route = Route::parse(&hash);
                 let changed = route != self.route;
@@ -187,6 +193,7 @@ impl Component for Messenger {
             Msg::Outdated => !std::mem::replace(&mut self.outdated, true),
             Msg::Ask(overlay) => {
                 self.overlay = overlay;
+                self.code = None;
                 true
             }
             Msg::Start(Person { address, name }) => {
@@ -260,7 +267,7 @@ impl Component for Messenger {
                         onstart={link.callback(Msg::Start)} onclose={ask(None)} />
                 }
                 if self.overlay == Some(Overlay::Settings) {
-                    <SettingsMenu session={session.clone()} settings={self.settings.clone()} onchange={link.callback(Msg::Settings)}
+                    <SettingsMenu session={session.clone()} code={self.code.clone()} settings={self.settings.clone()} onchange={link.callback(Msg::Settings)}
                         privacy={self.device.privacy()} onprivacy={link.callback(Msg::Privacy)}
                         onsignout={link.callback(|()| Msg::SignOut)} onclose={ask(None)} />
                 }
@@ -313,6 +320,15 @@ impl Messenger {
         let app = Phrase::AppName.words();
         let title = name.map_or_else(|| app.to_string(), |name| format!("{name} · {app}"));
         dom::set_title(&if unread > 0 { format!("({unread}) {title}") } else { title });
+    }
+
+    /// Whether the address bar has the code of a device to be linked; then the settings show it, and it is taken out of there.
+    fn scanned(&mut self, hash: &str) -> bool {
+        let Some(code) = route::link_code(hash) else { return false };
+        self.code = Some(AttrValue::from(code.to_owned()));
+        self.overlay = Some(Overlay::Settings);
+        links::go(&Route::Home.hash(), true);
+        true
     }
 
     /// Tells the device what the person looks at.

@@ -6,16 +6,19 @@ use yew::prelude::*;
 use wasm_core::cpm::address::Address;
 use wasm_core::cpm::history::Session;
 
+use crate::pages::link::LinkDevice;
 use crate::shell::account::{self, Refusal};
 use crate::shell::{dom, links};
 use crate::texts::Phrase;
-use crate::ui::button::IconButton;
+use crate::ui::button::{IconButton, Weight, button};
 use crate::ui::icon::{Glyph, icon};
 use crate::ui::spinner::spinner;
 
 #[derive(Properties, PartialEq)]
 pub struct Props {
     pub onsignedin: Callback<Session>,
+    /// Whether this device was signed out, and not by the person before it.
+    pub expelled: bool,
 }
 
 /// What keeps the form from being sent, or what came back.
@@ -32,6 +35,7 @@ impl Trouble {
             Trouble::NoAddress => Phrase::AddressMissing,
             Trouble::NoPassword => Phrase::PasswordMissing,
             Trouble::Refused(Refusal::Wrong) => Phrase::SignInRefused,
+            Trouble::Refused(Refusal::TooMany) => Phrase::SignInTooMany,
             Trouble::Refused(Refusal::TooOften) => Phrase::SignInTooOften,
             Trouble::Refused(Refusal::Unreachable) => Phrase::SignInUnreachable,
             Trouble::Refused(Refusal::Failed(status)) => Phrase::SignInFailed(status),
@@ -50,6 +54,7 @@ pub fn SignInPage(props: &Props) -> Html {
         })
     });
     let shown = use_state(|| false);
+    let linking = use_state(|| false);
     let busy = use_state(|| false);
     let trouble = use_state(|| None::<Trouble>);
     let (address_field, password_field) = (use_node_ref(), use_node_ref());
@@ -86,12 +91,14 @@ pub fn SignInPage(props: &Props) -> Html {
                 trouble.set(Some(Trouble::NoPassword));
                 return dom::focus(&password_field);
             }
+            // Told that there are too many devices, the person presses the same button again.
+            let replace = *trouble == Some(Trouble::Refused(Refusal::TooMany));
             busy.set(true);
             trouble.set(None);
             let (address, password, device) = (canonical(&address), (*password).clone(), device.trim().to_owned());
             let (busy, trouble, onsignedin, password_field) = (busy.clone(), trouble.clone(), onsignedin.clone(), password_field.clone());
             spawn_local(async move {
-                match account::sign_in(&address, password, &device).await {
+                match account::sign_in(&address, password, &device, replace).await {
                     Ok(session) => onsignedin.emit(session),
                     Err(refusal) => {
                         busy.set(false);
@@ -108,6 +115,10 @@ pub fn SignInPage(props: &Props) -> Html {
     };
     let eye = IconButton::new(if *shown { Glyph::EyeOff } else { Glyph::Eye }, Phrase::ShowPassword.say()).press(&toggle);
     let eye = IconButton { pressed: Some(*shown), ..eye };
+    let link = {
+        let linking = linking.clone();
+        Callback::from(move |()| linking.set(!*linking))
+    };
     let wrong = |which: Trouble| (*trouble == Some(which)).then_some("field--wrong");
     let invalid = |which: Trouble| (*trouble == Some(which) || *trouble == Some(Trouble::Refused(Refusal::Wrong))).to_string();
     html! {
@@ -118,6 +129,10 @@ pub fn SignInPage(props: &Props) -> Html {
                     <h1>{ Phrase::SignInTitle.say() }</h1>
                     <p>{ Phrase::Motto.say() }</p>
                 </div>
+                if props.expelled { <p class="notice" role="status">{ icon(Glyph::Alert) }<span>{ Phrase::Expelled.say() }</span></p> }
+                if *linking {
+                    <LinkDevice device={AttrValue::from(device.trim().to_owned())} onsignedin={props.onsignedin.clone()} onback={link} />
+                } else {
                 <form {onsubmit} novalidate=true aria-busy={busy.to_string()}>
                     <div class={classes!("field", wrong(Trouble::NoAddress))}>
                         <label class="field__label" for="address">{ Phrase::AddressLabel.say() }</label>
@@ -154,7 +169,9 @@ pub fn SignInPage(props: &Props) -> Html {
                         if *busy { { spinner(None) } }
                         { if *busy { Phrase::SigningIn.say() } else { Phrase::SignIn.say() } }
                     </button>
+                    { button(Phrase::LinkTitle.say(), Weight::Plain, &link) }
                 </form>
+                }
             </div>
         </main>
     }

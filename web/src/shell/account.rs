@@ -18,6 +18,8 @@ const DEVICE_NAME: &str = "device-name";
 pub enum Refusal {
     /// Unknown address or wrong password.
     Wrong,
+    /// There are as many devices as there may be.
+    TooMany,
     TooOften,
     Unreachable,
     Failed(u16),
@@ -62,17 +64,18 @@ pub async fn standing() -> Standing {
     }
 }
 
-/// Signs in.
-pub async fn sign_in(address: &str, password: String, device_name: &str) -> Result<Session, Refusal> {
+/// Signs in; with `replace`, in the place of the device that was not used for the longest time, where there are too many.
+pub async fn sign_in(address: &str, password: String, device_name: &str, replace: bool) -> Result<Session, Refusal> {
     keep::save(DEVICE_NAME, device_name);
     let (address, device_name) = (Text::from(address), Text::from(device_name));
-    let sign_in = SignIn { address, password, instance: instance(), device_name, replace: false };
+    let sign_in = SignIn { address, password, instance: instance(), device_name, replace };
     let answer = http::ask("POST", "/api/session", json::write(&sign_in).ok().as_deref()).await;
     if let Some(session) = taken(&answer) {
         return Ok(session);
     }
     Err(match answer.status {
         0 | 502..=504 => Refusal::Unreachable,
+        403 if answer.is("too-many-devices") => Refusal::TooMany,
         400 | 401 | 403 | 404 | 422 => Refusal::Wrong,
         429 => Refusal::TooOften,
         status => Refusal::Failed(status),
@@ -99,7 +102,7 @@ pub async fn people(query: &str) -> Option<Vec<Person>> {
 }
 
 /// The session that an answer tells of, which is remembered.
-fn taken(answer: &http::Answer) -> Option<Session> {
+pub fn taken(answer: &http::Answer) -> Option<Session> {
     let session = answer.json()?;
     keep::save(SESSION, answer.text()?);
     Some(session)

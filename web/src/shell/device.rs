@@ -36,7 +36,10 @@ const FAREWELL_MS: u32 = 3000;
 pub enum Event {
     /// What is shown has changed.
     Changed,
-    SignedOut,
+    SignedOut {
+        /// Whether the server, and not the person, has ended the session.
+        expelled: bool,
+    },
 }
 
 /// The device; clones are the same one.
@@ -50,6 +53,8 @@ struct Inner {
     /// Whether a `Changed` is on its way.
     told: Cell<bool>,
     stage: Cell<Stage>,
+    /// Whether the person wants to sign out.
+    leaving: Cell<bool>,
     /// Outputs that wait for those before them.
     queue: RefCell<VecDeque<Job>>,
     performing: Cell<bool>,
@@ -109,6 +114,7 @@ impl Device {
             tell,
             told: Cell::new(false),
             stage: Cell::new(Stage::Starting),
+            leaving: Cell::new(false),
             queue: RefCell::default(),
             performing: Cell::new(false),
             storage: RefCell::default(),
@@ -151,6 +157,7 @@ impl Device {
 
     /// Signs out: de-registers, forgets everything here and ends the session.
     pub fn sign_out(&self) {
+        self.0.leaving.set(true);
         self.command(Command::SignOut);
         let device = self.clone();
         Timeout::new(FAREWELL_MS, move || device.leave()).forget();

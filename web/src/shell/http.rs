@@ -8,6 +8,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, Headers, RequestCredentials, RequestInit, Response};
 
+use wasm_core::cpm::history::ApiError;
 use wasm_core::wire::json;
 
 use super::dom::window;
@@ -31,6 +32,11 @@ impl Answer {
     /// What the body says, when the answer is a success.
     pub fn json<T: DeserializeOwned>(&self) -> Option<T> {
         if self.is_success() { json::read(&self.body).ok() } else { None }
+    }
+
+    /// Whether it is a refusal with this word.
+    pub fn is(&self, error: &str) -> bool {
+        json::read::<ApiError>(&self.body).is_ok_and(|refusal| refusal.error == error)
     }
 
     /// 2xx.

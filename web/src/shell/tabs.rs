@@ -37,7 +37,10 @@ pub enum Note {
     /// A tab has the person's attention, at a conversation or elsewhere; or has lost it.
     Attention { tab: String, attentive: bool, at: Option<Address> },
     /// The account was signed out of.
-    SignedOut,
+    SignedOut {
+        /// By the server, and not by the person.
+        expelled: bool,
+    },
 }
 
 /// This tab among the others.
@@ -133,7 +136,7 @@ impl Note {
             Note::Attention { tab, attentive, at } => {
                 vec!["attention".to_owned(), tab.clone(), flag(*attentive), at.as_ref().map(Address::to_string).unwrap_or_default()]
             }
-            Note::SignedOut => vec!["signed-out".to_owned()],
+            Note::SignedOut { expelled } => vec!["signed-out".to_owned(), flag(*expelled)],
         };
         if let Note::Command { command, .. } = self {
             words.append(&mut write_command(command));
@@ -153,7 +156,7 @@ impl Note {
             }
             "done" => Note::Done { tab: words.next()?, number: words.next()?.parse().ok()? },
             "attention" => Note::Attention { tab: words.next()?, attentive: words.next()? == YES, at: Address::parse(&words.next()?) },
-            "signed-out" => Note::SignedOut,
+            "signed-out" => Note::SignedOut { expelled: words.next()? == YES },
             _ => return None,
         })
     }
@@ -241,7 +244,7 @@ mod tests {
             Note::Done { tab: "t".to_owned(), number: u64::MAX },
             Note::Attention { tab: "t".to_owned(), attentive: true, at: Some(bob) },
             Note::Attention { tab: "t".to_owned(), attentive: false, at: None },
-            Note::SignedOut,
+            Note::SignedOut { expelled: true },
         ];
         for note in notes.into_iter().chain(others) {
             assert_eq!(format!("{:?}", Note::read(note.write())), format!("{:?}", Some(note)));

@@ -40,6 +40,31 @@ pub fn words(phrase: Phrase<'_>) -> Cow<'static, str> {
         SignInFailed(status) => return Cow::Owned(format!("The server could not sign you in (error {status}). Try again in a moment.")),
         DeviceName { browser, system } => return Cow::Owned(format!("{browser} on {system}")),
 
+        SignInTooMany => {
+            "You have as many devices as you may. Sign in once more to replace the one you have not used for the longest time."
+        }
+        Expelled => {
+            "This device was signed out, from another device or because the password was changed. What it kept of your messages is gone from here; everything is still on the server."
+        }
+
+        LinkTitle => "Link with another device",
+        LinkHint => {
+            "On a device where you are signed in, open Settings and choose “Link a device”. Enter this code there, or scan the picture."
+        }
+        LinkPicture => "Picture of the code, for a camera",
+        LinkCode => "Code",
+        LinkRenewed(left) => return Cow::Owned(format!("A new code comes in {left}")),
+        LinkSend => "Send a code to my phone instead",
+        LinkSendHint => "If this address is known, a code goes to its phone, or to its devices that are online.",
+        LinkSendGo => "Send code",
+        LinkSentLabel => "Code from the message",
+        LinkSentHint => "It can take a moment. The code is valid for two minutes.",
+        LinkWrongCode => "This is not the code from the message.",
+        LinkRefusedThere => "The other device has refused.",
+        LinkOver => "This code is not valid any more.",
+        LinkAgain => "Show a new code",
+        UsePassword => "Use a password instead",
+
         Conversations => "Conversations",
         SearchConversations => "Search conversations",
         ClearSearch => "Clear search",
@@ -173,6 +198,29 @@ pub fn words(phrase: Phrase<'_>) -> Cow<'static, str> {
         KeySend => "Send",
         KeyLine => "New line",
         KeyEscape => "Close, or go back",
+        Devices => "Devices",
+        PrimaryDevice => "Primary",
+        ThisOne => "This device",
+        OnlineNow => "Online now",
+        LastSeen(when) => return Cow::Owned(format!("Last seen {when}")),
+        SignedOutDevice => "Signed out",
+        Rename => "Rename",
+        Save => "Save",
+        Next => "Next",
+        MakePrimary => "Make primary",
+        AllowAgain => "Allow again",
+        SignOutThere => "Sign out there",
+        DismissHint => "It loses its access at once. What a browser kept of your messages is removed there.",
+        NotDone => "That did not work. Try again in a moment.",
+        TooManyDevices => "You have as many devices as you may. Sign one of them out first.",
+        LinkDevice => "Link a device",
+        LinkCodeLabel => "Code on the new device",
+        LinkCodeHint => "Eight digits. The new device shows them when you choose “Link with another device” there.",
+        LinkCodeUnknown => "No device shows this code. Codes are valid for two minutes.",
+        LinkAskTitle => "Link this device to your account?",
+        LinkAskHint => "It will read and write your messages. Approve only a device of your own that shows you the code right now.",
+        Approve => "Approve",
+        Refuse => "Refuse",
         SignOut => "Sign out",
         SignOutTitle => "Sign out of this device?",
         SignOutHint => "Messages kept in this browser are removed. They stay on the server.",

@@ -111,7 +111,7 @@ impl Device {
             }
             Note::Done { tab, number } if tab == inner.tab => inner.unconfirmed.borrow_mut().retain(|(other, _)| *other != number),
             Note::Attention { tab, attentive, at } => self.note_attention(tab, attentive, at),
-            Note::SignedOut => self.depart(),
+            Note::SignedOut { expelled } => self.depart(expelled),
             Note::Hello | Note::Leading | Note::Records(_) | Note::Command { .. } | Note::Done { .. } => {}
         }
     }

@@ -243,8 +243,9 @@ impl Device {
         if self.0.stage.get() == Stage::Over {
             return;
         }
-        self.say(&Note::SignedOut);
-        self.depart();
+        let expelled = !self.0.leaving.get();
+        self.say(&Note::SignedOut { expelled });
+        self.depart(expelled);
         let account = self.0.session.address.clone();
         spawn_local(async move {
             account::sign_out().await;
@@ -253,10 +254,10 @@ impl Device {
         });
     }
 
-    pub(super) fn depart(&self) {
+    pub(super) fn depart(&self, expelled: bool) {
         self.stop();
         account::forget();
-        self.0.tell.emit(Event::SignedOut);
+        self.0.tell.emit(Event::SignedOut { expelled });
     }
 }
 
