@@ -33,6 +33,7 @@ enum Wire {
 }
 
 /// A connection within TLS to a gateway with this certificate.
+#[allow(dead_code, reason = "not every test speaks TLS")]
 pub async fn tls(address: SocketAddr, certificate: &std::path::Path) -> tokio_rustls::client::TlsStream<TcpStream> {
     use rustls::pki_types::pem::PemObject as _;
     let mut roots = rustls::RootCertStore::empty();
@@ -56,6 +57,8 @@ pub struct Phone {
     authenticator: Authenticator,
     entropy: Entropy,
     cseq: u32,
+    /// The instance that it registers with, if it names one.
+    instance: Option<&'static str>,
 }
 
 impl Phone {
@@ -72,6 +75,7 @@ impl Phone {
         Phone::new(user, Wire::Stream(Box::new(stream), Framer::opened(Limits::default())), "TCP", "127.0.0.1", Some(port))
     }
 
+    #[allow(dead_code, reason = "not every test speaks TLS")]
     pub async fn tls(user: &'static str, proxy: SocketAddr, certificate: &std::path::Path) -> Phone {
         let stream = tls(proxy, certificate).await;
         let port = stream.get_ref().0.local_addr().unwrap().port();
@@ -106,7 +110,13 @@ impl Phone {
         }
         let authenticator = Authenticator::new(user, Secret::Password(Text::from(format!("{user}-demo"))), entropy.fork());
         let address = Address::parse(&format!("sip:{user}@tandem.test")).unwrap();
-        Phone { wire, via, contact, user, address, authenticator, entropy, cseq: 0 }
+        Phone { wire, via, contact, user, address, authenticator, entropy, cseq: 0, instance: None }
+    }
+
+    /// The same phone, with an instance that it registers with.
+    #[allow(dead_code, reason = "not every test has phones that name themselves")]
+    pub fn named(self, instance: &'static str) -> Phone {
+        Phone { instance: Some(instance), ..self }
     }
 
     pub async fn send_bytes(&mut self, bytes: &[u8]) {
@@ -198,7 +208,11 @@ impl Phone {
         let mut request = Request::new(Method::Register, SipUri::of_host("tandem.test"));
         let address = self.address.to_uri();
         self.complete(&mut request, &address);
-        request.headers.put(&Contact::new(self.contact.clone()));
+        let mut contact = Contact::new(self.contact.clone());
+        if let (Some(instance), Contact::Addr(contact)) = (self.instance, &mut contact) {
+            contact.params.set_quoted("+sip.instance", &format!("<urn:uuid:{instance}>"));
+        }
+        request.headers.put(&contact);
         request.headers.put(&Expires(600));
         request.headers.put(&Supported(vec![Text::from("path"), Text::from("outbound")]));
         self.ask(request).await
