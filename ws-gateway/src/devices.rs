@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Deserialize;
-use wasm_core::cpm::device::{self, Change, Device, Kind, Listed, Origin};
+use wasm_core::cpm::device::{self, Access, Change, Device, Kind, Listed, Origin};
 use wasm_core::cpm::ids::InstanceId;
 use wasm_core::{Text, Time};
 
@@ -260,7 +260,7 @@ impl Devices {
         if let Some(name) = &change.name {
             device.name = device::name(name).ok_or(Trouble::BadName)?;
         }
-        if change.barred == Some(false) && device.barred {
+        if change.access == Some(Access::Allowed) && device.barred {
             if !self.has_room(kept) {
                 return Err(Trouble::Full);
             }
@@ -284,7 +284,7 @@ impl Devices {
             }
             Some(_) | None => {}
         }
-        if change.barred == Some(true) && !device.barred {
+        if change.access == Some(Access::Barred) && !device.barred {
             steps.push(bar(device));
         } else {
             steps.push(Step::Keep(device));
@@ -520,7 +520,7 @@ mod tests {
         assert!(devices.get(ALICE, &instance("pc")).is_none());
         assert_eq!(devices.admission(ALICE, &instance("phone")), Admission::Barred);
         assert!(!devices.list(ALICE, &instance("pc"))[0].online);
-        let allow = Change { barred: Some(false), ..Change::default() };
+        let allow = Change { access: Some(Access::Allowed), ..Change::default() };
         let plan = devices.change(ALICE, &instance("phone"), &allow).unwrap();
         devices.done(plan);
         assert_eq!(devices.admission(ALICE, &instance("phone")), Admission::Welcome);

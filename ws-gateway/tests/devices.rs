@@ -91,7 +91,7 @@ impl Browser {
     }
 
     async fn answer(&mut self, id: &str, approve: bool) -> (u16, Value) {
-        self.ask("POST", &format!("/api/link/{id}/answer"), json!({ "approve": approve })).await
+        self.ask("POST", &format!("/api/link/{id}/answer"), json!({ "answer": if approve { "approve" } else { "refuse" } })).await
     }
 
     async fn list(&mut self) -> Vec<Value> {
@@ -106,7 +106,7 @@ impl Browser {
 }
 
 fn named<'a>(list: &'a [Value], name: &str) -> &'a Value {
-    list.iter().find(|listed| listed["device"]["instance"] == format!("urn:uuid:{name}")).unwrap_or_else(|| panic!("no {name} in {list:?}"))
+    list.iter().find(|listed| listed["instance"] == format!("urn:uuid:{name}")).unwrap_or_else(|| panic!("no {name} in {list:?}"))
 }
 
 async fn registered(mut phone: Phone) -> Phone {
@@ -155,7 +155,7 @@ async fn a_browser_is_linked_by_its_code() {
     let list = linked.list().await;
     assert_eq!(list.len(), 2);
     assert_eq!((&named(&list, "pc")["this"], &named(&list, "phone")["this"]), (&json!(true), &json!(false)));
-    assert_eq!(named(&list, "pc")["device"]["origin"], json!({ "linked": { "by": "urn:uuid:phone" } }));
+    assert_eq!(named(&list, "pc")["origin"], json!({ "linked": { "by": "urn:uuid:phone" } }));
 
     let (id, code) = pc.offer().await;
     let (_, ask) = phone.ask("GET", &format!("/api/link/code/{code}"), Value::Null).await;
@@ -218,8 +218,8 @@ async fn a_browser_is_linked_by_a_one_time_code() {
     assert_eq!(pc.take(&id).await.0, 200);
     assert_eq!(pc.prove(&id, &code).await, 410);
     let list = pc.list().await;
-    assert_eq!(named(&list, "pc")["device"]["origin"], json!({ "linked": {} }));
-    assert_eq!(named(&list, "phone")["device"]["kind"], "primary");
+    assert_eq!(named(&list, "pc")["origin"], json!({ "linked": {} }));
+    assert_eq!(named(&list, "phone")["kind"], "primary");
     let (_, folders) = pc.ask("GET", "/nms/v1/main/sip%3Aalice%40tandem.test/folders", Value::Null).await;
     assert_eq!(folders["folders"], json!([]), "it is in nobody's history");
     // What comes next at the desk is this, and not the code.
@@ -308,10 +308,7 @@ async fn a_phone_is_signed_out_and_devices_are_limited() {
     let mut phone = registered(Phone::tcp("alice", gateway.address("sip")).await.named("phone")).await;
     let mut desk = registered(Phone::udp("alice", gateway.address("sip")).await.named("desk")).await;
     let list = pc.list().await;
-    assert_eq!(
-        (&named(&list, "phone")["device"]["kind"], &named(&list, "desk")["device"]["kind"]),
-        (&json!("primary"), &json!("secondary"))
-    );
+    assert_eq!((&named(&list, "phone")["kind"], &named(&list, "desk")["kind"]), (&json!("primary"), &json!("secondary")));
     assert_eq!(named(&list, "phone")["online"], true);
 
     let mut third = Phone::tcp("alice", gateway.address("sip")).await.named("third");
@@ -334,14 +331,14 @@ async fn a_phone_is_signed_out_and_devices_are_limited() {
     gateway.restart();
     assert_eq!(desk.register().await.status, Status::FORBIDDEN);
     let list = tablet.list().await;
-    assert_eq!((&named(&list, "desk")["device"]["barred"], &named(&list, "desk")["online"]), (&json!(true), &json!(false)));
-    assert_eq!(tablet.device("PATCH", "desk", json!({ "barred": false })).await.0, 204);
+    assert_eq!((&named(&list, "desk")["barred"], &named(&list, "desk")["online"]), (&json!(true), &json!(false)));
+    assert_eq!(tablet.device("PATCH", "desk", json!({ "access": "allowed" })).await.0, 204);
     assert_eq!(desk.register().await.status, Status::OK);
     assert_eq!(tablet.device("PATCH", "tablet", json!({ "kind": "primary" })).await.0, 204, "by the provider's leave");
-    assert_eq!(tablet.list().await[0]["device"]["name"], "tablet");
+    assert_eq!(tablet.list().await[0]["name"], "tablet");
 
     // A sign-out by oneself is one as well.
     assert_eq!(tablet.ask("DELETE", "/api/session", Value::Null).await.0, 204);
     let mut again = Browser::signed_in(&gateway, "again", "alice").await;
-    assert!(again.list().await.iter().all(|listed| listed["device"]["name"] != "tablet"));
+    assert!(again.list().await.iter().all(|listed| listed["name"] != "tablet"));
 }

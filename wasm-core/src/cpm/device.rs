@@ -96,6 +96,7 @@ pub fn browser_and_system(agent: &str) -> (Option<&'static str>, Option<&'static
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listed {
     /// The device.
+    #[serde(flatten)]
     pub device: Device,
     /// Whether it is the one that asks.
     pub this: bool,
@@ -124,9 +125,19 @@ pub struct Change {
     /// Another role.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<Kind>,
-    /// `false`: it may register again.
+    /// Whether it may register.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub barred: Option<bool>,
+    pub access: Option<Access>,
+}
+
+/// Whether a device may register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Access {
+    /// It may, also after it was signed out.
+    Allowed,
+    /// It may not.
+    Barred,
 }
 
 /// The body of `POST /api/link`: who wants to be linked.
@@ -173,7 +184,17 @@ pub struct LinkAsk {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LinkAnswer {
     /// Whether it becomes one of their devices.
-    pub approve: bool,
+    pub answer: Verdict,
+}
+
+/// Yes or no to a device that asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// It becomes one of the devices.
+    Approve,
+    /// It does not.
+    Refuse,
 }
 
 /// The body of `POST /api/link/{id}/code`: whose Primary Device a one-time code goes to.

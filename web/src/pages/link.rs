@@ -2,11 +2,9 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::Duration;
 
 use gloo::timers::callback::Interval;
 use wasm_bindgen_futures::spawn_local;
-use yew::platform::time::sleep;
 use yew::prelude::*;
 
 use wasm_core::cpm::device::LinkOffer;
@@ -22,8 +20,6 @@ use crate::ui::spinner::spinner;
 
 /// How often a new code is fetched by itself: for half an hour.
 const RENEWALS: u8 = 15;
-/// How long to wait after the server could not be asked.
-const PAUSE: Duration = Duration::from_secs(3);
 /// The light margin around a QR symbol, in modules.
 const MARGIN: u32 = 4;
 
@@ -54,6 +50,8 @@ pub struct LinkDevice {
     /// The identifier of the request that is waited for, shared with who waits.
     current: Rc<RefCell<Text>>,
     renewals: u8,
+    /// Whether the server could not be asked for the answer, and is to be asked again.
+    again: bool,
     trouble: Option<Trouble>,
     /// Until when a code that was sent holds.
     sent: Option<Time>,
@@ -74,6 +72,7 @@ impl Component for LinkDevice {
             until: Time(0),
             current: Rc::default(),
             renewals: 0,
+            again: false,
             trouble: None,
             sent: None,
             words: String::new(),
@@ -94,17 +93,23 @@ impl Component for LinkDevice {
             Msg::Offered(Ok(offer)) => {
                 self.until = Time(clock::now().0 + offer.seconds * 1000);
                 self.current.replace(offer.id.clone());
-                let (current, onsignedin) = (Rc::clone(&self.current), ctx.props().onsignedin.clone());
-                spawn_local(wait(offer.id.clone(), current, onsignedin, link));
                 self.offer = Some(offer);
+                self.wait(ctx);
             }
             Msg::Offered(Err(trouble)) => self.trouble = Some(trouble),
             Msg::Over(id, trouble) if *self.current.borrow() == id => {
-                // Its time was over, or the server has started anew.
-                if trouble == Trouble::Gone && self.renew() { link.send_message(Msg::Ask) } else { self.fail(trouble) }
+                match trouble {
+                    // Its time was over, or the server has started anew.
+                    Trouble::Gone if self.renew() => link.send_message(Msg::Ask),
+                    Trouble::Failed | Trouble::TooOften => self.again = true,
+                    Trouble::Gone | Trouble::Refused | Trouble::TooMany => self.fail(trouble),
+                }
             }
             Msg::Over(..) => return false,
             Msg::Second => {
+                if std::mem::take(&mut self.again) {
+                    self.wait(ctx);
+                }
                 let now = clock::now();
                 let holds = self.until.max(self.sent.unwrap_or_default());
                 if self.offer.is_some() && holds <= now {
@@ -114,11 +119,9 @@ impl Component for LinkDevice {
             }
             Msg::Typed(words) => self.words = words,
             Msg::Submit => {
-                let (id, words, sent) = (self.current.borrow().clone(), self.words.clone(), self.sent.is_some());
-                spawn_local(async move {
-                    let result = if sent { devices::prove(&id, &words).await } else { devices::send_code(&id, words.trim()).await };
-                    link.send_message(Msg::Submitted(result));
-                });
+                let (id, words) = (self.current.borrow().clone(), &self.words);
+                let deed = if self.sent.is_some() { devices::prove(&id, words) } else { devices::send_code(&id, words.trim()) };
+                spawn_local(async move { link.send_message(Msg::Submitted(devices::act(deed).await)) });
             }
             Msg::Submitted(Ok(())) => {
                 self.trouble = None;
@@ -165,6 +168,12 @@ impl Component for LinkDevice {
 }
 
 impl LinkDevice {
+    fn wait(&self, ctx: &Context<Self>) {
+        let (current, onsignedin) = (Rc::clone(&self.current), ctx.props().onsignedin.clone());
+        let id = self.current.borrow().clone();
+        spawn_local(wait(id, current, onsignedin, ctx.link().clone()));
+    }
+
     fn renew(&mut self) -> bool {
         self.renewals += 1;
         self.renewals <= RENEWALS
@@ -231,7 +240,6 @@ async fn wait(id: Text, current: Rc<RefCell<Text>>, onsignedin: Callback<Session
         match devices::wait(&id).await {
             Ok(Some(session)) => return onsignedin.emit(session),
             Ok(None) => {}
-            Err(Trouble::Failed | Trouble::TooOften) => sleep(PAUSE).await,
             Err(trouble) => return link.send_message(Msg::Over(id, trouble)),
         }
     }

@@ -75,7 +75,7 @@ pub async fn sign_in(address: &str, password: String, device_name: &str, replace
     }
     Err(match answer.status {
         0 | 502..=504 => Refusal::Unreachable,
-        403 if answer.is("too-many-devices") => Refusal::TooMany,
+        409 => Refusal::TooMany,
         400 | 401 | 403 | 404 | 422 => Refusal::Wrong,
         429 => Refusal::TooOften,
         status => Refusal::Failed(status),

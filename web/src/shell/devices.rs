@@ -1,16 +1,35 @@
 //! The device API: the list of one's own devices, and linking a new one, from either side.
 
 use js_sys::encode_uri_component;
-use serde::Serialize;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use wasm_core::Text;
-use wasm_core::cpm::device::{Change, CodeProof, CodeWish, Devices, LinkAnswer, LinkAsk, LinkOffer, LinkWish, Listed};
+use wasm_core::cpm::device::{Kind, LinkAsk, LinkOffer};
 use wasm_core::cpm::history::Session;
-use wasm_core::wire::json;
+use wasm_core::cpm::ids::InstanceId;
+use wasm_core::{Text, Time};
 
 use super::account;
 use super::http::{self, Answer};
+
+/// What is shown of a [`Listed`](wasm_core::cpm::device::Listed) device: what is not read costs no download.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Known {
+    pub instance: InstanceId,
+    pub name: Text,
+    pub kind: Kind,
+    pub platform: Text,
+    pub last_seen: Time,
+    pub barred: bool,
+    pub this: bool,
+    pub online: bool,
+    pub may_be_primary: bool,
+}
+
+#[derive(Deserialize)]
+struct List {
+    devices: Vec<Known>,
+}
 
 /// Why something did not happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +53,7 @@ fn read<T: DeserializeOwned>(answer: &Answer) -> Result<T, Trouble> {
 fn done(answer: &Answer) -> Result<(), Trouble> {
     Err(match answer.status {
         200..=299 => return Ok(()),
-        403 if answer.is("too-many-devices") => Trouble::TooMany,
+        409 => Trouble::TooMany,
         403 => Trouble::Refused,
         404 | 410 => Trouble::Gone,
         429 => Trouble::TooOften,
@@ -42,12 +61,17 @@ fn done(answer: &Answer) -> Result<(), Trouble> {
     })
 }
 
-async fn tell<T: Serialize>(method: &str, path: &str, body: &T) -> Answer {
-    http::ask(method, path, json::write(body).ok().as_deref()).await
+/// Something to be done, of which only the success is of interest: all of them together cost one future.
+#[derive(Clone, Debug)]
+pub struct Deed(&'static str, String, String);
+
+/// Does it.
+pub async fn act(Deed(method, path, body): Deed) -> Result<(), Trouble> {
+    done(&http::ask(method, &path, Some(&body)).await)
 }
 
-fn device(instance: &str) -> String {
-    format!("/api/devices/{}", String::from(encode_uri_component(instance)))
+fn device(instance: &InstanceId) -> String {
+    format!("/api/devices/{}", String::from(encode_uri_component(instance.as_str())))
 }
 
 fn link(id: &str, what: &str) -> String {
@@ -55,18 +79,18 @@ fn link(id: &str, what: &str) -> String {
 }
 
 /// One's own devices.
-pub async fn list() -> Result<Vec<Listed>, Trouble> {
-    read::<Devices>(&http::ask("GET", "/api/devices", None).await).map(|list| list.devices)
+pub async fn list() -> Result<Vec<Known>, Trouble> {
+    read::<List>(&http::ask("GET", "/api/devices", None).await).map(|list| list.devices)
 }
 
-/// Makes something of a device different.
-pub async fn change(instance: &str, change: Change) -> Result<(), Trouble> {
-    done(&tell("PATCH", &device(instance), &change).await)
+/// Gives something of a device another value.
+pub fn change(instance: &InstanceId, what: &str, value: &str) -> Deed {
+    Deed("PATCH", device(instance), http::object(&[(what, value)]))
 }
 
 /// Signs a device out.
-pub async fn dismiss(instance: &str) -> Result<(), Trouble> {
-    done(&http::ask("DELETE", &device(instance), None).await)
+pub fn dismiss(instance: &InstanceId) -> Deed {
+    Deed("DELETE", device(instance), String::new())
 }
 
 /// Which device shows a code.
@@ -76,14 +100,14 @@ pub async fn find(code: &str) -> Result<LinkAsk, Trouble> {
 }
 
 /// Says yes or no to a device that asks.
-pub async fn answer(id: &str, approve: bool) -> Result<(), Trouble> {
-    done(&tell("POST", &link(id, "answer"), &LinkAnswer { approve }).await)
+pub fn answer(id: &str, approve: bool) -> Deed {
+    Deed("POST", link(id, "answer"), http::object(&[("answer", if approve { "approve" } else { "refuse" })]))
 }
 
 /// Asks to be linked.
 pub async fn offer(name: &str) -> Result<LinkOffer, Trouble> {
-    let wish = LinkWish { instance: account::instance(), device_name: Text::from(name) };
-    read(&tell("POST", "/api/link", &wish).await)
+    let wish = http::object(&[("instance", account::instance().as_str()), ("device_name", name)]);
+    read(&http::ask("POST", "/api/link", Some(&wish)).await)
 }
 
 /// Waits for a while for the answer to one's request; nothing when there is none yet.
@@ -96,11 +120,11 @@ pub async fn wait(id: &str) -> Result<Option<Session>, Trouble> {
 }
 
 /// Has a one-time code sent to the devices of the person with this address.
-pub async fn send_code(id: &str, address: &str) -> Result<(), Trouble> {
-    done(&tell("POST", &link(id, "code"), &CodeWish { address: Text::from(address) }).await)
+pub fn send_code(id: &str, address: &str) -> Deed {
+    Deed("POST", link(id, "code"), http::object(&[("address", address)]))
 }
 
 /// Tells the code that came.
-pub async fn prove(id: &str, code: &str) -> Result<(), Trouble> {
-    done(&tell("POST", &link(id, "proof"), &CodeProof { code: Text::from(code) }).await)
+pub fn prove(id: &str, code: &str) -> Deed {
+    Deed("POST", link(id, "proof"), http::object(&[("code", code)]))
 }

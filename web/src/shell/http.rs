@@ -8,7 +8,6 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, Headers, RequestCredentials, RequestInit, Response};
 
-use wasm_core::cpm::history::ApiError;
 use wasm_core::wire::json;
 
 use super::dom::window;
@@ -34,15 +33,17 @@ impl Answer {
         if self.is_success() { json::read(&self.body).ok() } else { None }
     }
 
-    /// Whether it is a refusal with this word.
-    pub fn is(&self, error: &str) -> bool {
-        json::read::<ApiError>(&self.body).is_ok_and(|refusal| refusal.error == error)
-    }
-
     /// 2xx.
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
     }
+}
+
+/// A body of names and texts: cheaper than a type for each.
+pub fn object(pairs: &[(&str, &str)]) -> String {
+    let text = |text: &str| json::write(text).unwrap_or_default();
+    let pairs: Vec<String> = pairs.iter().map(|(name, value)| format!("{}:{}", text(name), text(value))).collect();
+    format!("{{{}}}", pairs.join(","))
 }
 
 /// Asks; a body is JSON.

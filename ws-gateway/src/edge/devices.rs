@@ -22,11 +22,14 @@ use crate::store::{StoreError, Unit, UserId, Write};
 
 impl From<Trouble> for ApiError {
     fn from(trouble: Trouble) -> ApiError {
-        let forbidden = |error, message| ApiError::new(StatusCode::FORBIDDEN, error, message);
         match trouble {
             Trouble::Unknown => ApiError::not_found(),
-            Trouble::Full => forbidden("too-many-devices", "There are as many devices as there may be: sign one of them out first."),
-            Trouble::NotPrimary => forbidden("not-primary", "This device cannot be the Primary Device."),
+            Trouble::Full => ApiError::new(
+                StatusCode::CONFLICT,
+                "too-many-devices",
+                "There are as many devices as there may be: sign one of them out first.",
+            ),
+            Trouble::NotPrimary => ApiError::new(StatusCode::FORBIDDEN, "not-primary", "This device cannot be the Primary Device."),
             Trouble::BadName => ApiError::bad_request("A device needs a name."),
         }
     }

@@ -26,7 +26,7 @@ use axum::response::{AppendHeaders, IntoResponse, Response};
 use qrcodegen::{QrCode, QrCodeEcc};
 use wasm_core::Text;
 use wasm_core::cpm::address::Address;
-use wasm_core::cpm::device::{self, CodeProof, CodeWish, LinkAnswer, LinkAsk, LinkOffer, LinkWish};
+use wasm_core::cpm::device::{self, CodeProof, CodeWish, LinkAnswer, LinkAsk, LinkOffer, LinkWish, Verdict};
 
 use super::driver::Arrival;
 use super::http::{ApiError, Peer, secure};
@@ -187,7 +187,7 @@ pub async fn answer(
     Path(id): Path<String>,
     body: Body<LinkAnswer>,
 ) -> Result<StatusCode, ApiError> {
-    let LinkAnswer { approve } = read(body)?;
+    let approve = read(body)?.answer == Verdict::Approve;
     let (now, user) = (Instant::now(), signed.account.user);
     let Asker { instance, name, platform, .. } = gateway.links.asker(now, &id).ok_or_else(ApiError::not_found)?;
     if approve {

@@ -4,11 +4,10 @@ use gloo::timers::callback::Interval;
 use wasm_bindgen_futures::spawn_local;
 use yew::prelude::*;
 
-use wasm_core::Text;
-use wasm_core::cpm::device::{Change, Kind, LinkAsk, Listed};
+use wasm_core::cpm::device::{Kind, LinkAsk};
 use wasm_core::cpm::ids::InstanceId;
 
-use crate::shell::devices::{self, Trouble};
+use crate::shell::devices::{self, Deed, Known, Trouble};
 use crate::shell::{clock, dom};
 use crate::texts::Phrase;
 use crate::ui::button::{Weight, button, submit_button};
@@ -37,22 +36,20 @@ pub enum Stage {
 #[derive(Debug)]
 pub enum Msg {
     Look,
-    List(Result<Vec<Listed>, Trouble>),
+    List(Result<Vec<Known>, Trouble>),
     Stage(Stage),
     Typed(String),
     Find,
     Found(Result<LinkAsk, Trouble>),
     Rename,
-    Do(InstanceId, Change),
-    Dismiss,
-    Answer(bool),
+    Do(Deed),
     Done(Result<(), Trouble>),
 }
 
 #[derive(Debug)]
 pub struct Devices {
     /// Nothing before the first answer.
-    list: Option<Vec<Listed>>,
+    list: Option<Vec<Known>>,
     stage: Stage,
     words: String,
     trouble: Option<Trouble>,
@@ -88,7 +85,7 @@ impl Component for Devices {
             Msg::List(Err(trouble)) => self.trouble = self.list.is_none().then_some(trouble),
             Msg::Stage(stage) => {
                 self.words = match &stage {
-                    Stage::Rename(instance) => self.known(instance).map(|known| known.device.name.to_string()).unwrap_or_default(),
+                    Stage::Rename(instance) => self.known(instance).map(|known| known.name.to_string()).unwrap_or_default(),
                     Stage::Look | Stage::Dismiss(_) | Stage::Enter | Stage::Judge(_) => String::new(),
                 };
                 self.stage = stage;
@@ -107,25 +104,10 @@ impl Component for Devices {
             Msg::Found(Err(trouble)) => self.trouble = Some(trouble),
             Msg::Rename => {
                 if let Stage::Rename(instance) = &self.stage {
-                    link.send_message(Msg::Do(
-                        instance.clone(),
-                        Change { name: Some(Text::from(self.words.as_str())), ..Change::default() },
-                    ));
+                    link.send_message(Msg::Do(devices::change(instance, "name", &self.words)));
                 }
             }
-            Msg::Do(instance, change) => {
-                spawn_local(async move { link.send_message(Msg::Done(devices::change(instance.as_str(), change).await)) });
-            }
-            Msg::Dismiss => {
-                if let Stage::Dismiss(instance) = self.stage.clone() {
-                    spawn_local(async move { link.send_message(Msg::Done(devices::dismiss(instance.as_str()).await)) });
-                }
-            }
-            Msg::Answer(approve) => {
-                if let Stage::Judge(ask) = self.stage.clone() {
-                    spawn_local(async move { link.send_message(Msg::Done(devices::answer(&ask.id, approve).await)) });
-                }
-            }
+            Msg::Do(deed) => spawn_local(async move { link.send_message(Msg::Done(devices::act(deed).await)) }),
             Msg::Done(result) => {
                 self.trouble = result.err();
                 if self.trouble.is_none() {
@@ -171,26 +153,29 @@ impl Component for Devices {
 }
 
 impl Devices {
-    fn known(&self, instance: &InstanceId) -> Option<&Listed> {
-        self.list.iter().flatten().find(|known| known.device.instance == *instance)
+    fn known(&self, instance: &InstanceId) -> Option<&Known> {
+        self.list.iter().flatten().find(|known| known.instance == *instance)
     }
 
-    fn entry(&self, ctx: &Context<Self>, known: &Listed) -> Html {
+    fn entry(&self, ctx: &Context<Self>, known: &Known) -> Html {
         let link = ctx.link();
-        let device = &known.device;
-        let (instance, primary) = (&device.instance, device.kind == Kind::Primary);
+        let (instance, primary) = (&known.instance, known.kind == Kind::Primary);
         let act = |what: Phrase<'static>, message: fn(InstanceId) -> Msg| {
             let onclick = {
                 let instance = instance.clone();
                 link.callback(move |_: MouseEvent| message(instance.clone()))
             };
-            let label = format!("{}: {}", what.words(), device.name);
+            let label = format!("{}: {}", what.words(), known.name);
             html! { <button type="button" aria-label={label} {onclick}>{ what.say() }</button> }
         };
-        let seen = match (known.online, device.barred) {
+        let seen = match (known.online, known.barred) {
             (_, true) => Phrase::SignedOutDevice.say(),
             (true, false) => Phrase::OnlineNow.say(),
-            (false, false) => Phrase::LastSeen(&clock::ago(device.last_seen, clock::now())).say(),
+            (false, false) => Phrase::LastSeen(&clock::ago(known.last_seen, clock::now())).say(),
+        };
+        let dismiss = {
+            let deed = devices::dismiss(instance);
+            link.callback(move |()| Msg::Do(deed.clone()))
         };
         let below = match &self.stage {
             Stage::Rename(at) if at == instance => self.form(ctx, Phrase::DeviceLabel, None, Phrase::Save, || Msg::Rename),
@@ -199,7 +184,7 @@ impl Devices {
                     <p>{ Phrase::DismissHint.say() }</p>
                     <div class="dialog__actions">
                         { button(Phrase::Cancel.say(), Weight::Plain, &link.callback(|()| Msg::Stage(Stage::Look))) }
-                        { button(Phrase::SignOutThere.say(), Weight::Danger, &link.callback(|()| Msg::Dismiss)) }
+                        { button(Phrase::SignOutThere.say(), Weight::Danger, &dismiss) }
                     </div>
                 </>
             },
@@ -207,10 +192,10 @@ impl Devices {
                 <div class="devices__acts">
                     { act(Phrase::Rename, |instance| Msg::Stage(Stage::Rename(instance))) }
                     if known.may_be_primary && !primary {
-                        { act(Phrase::MakePrimary, |instance| Msg::Do(instance, Change { kind: Some(Kind::Primary), ..Change::default() })) }
+                        { act(Phrase::MakePrimary, |instance| Msg::Do(devices::change(&instance, "kind", "primary"))) }
                     }
-                    if device.barred {
-                        { act(Phrase::AllowAgain, |instance| Msg::Do(instance, Change { barred: Some(false), ..Change::default() })) }
+                    if known.barred {
+                        { act(Phrase::AllowAgain, |instance| Msg::Do(devices::change(&instance, "access", "allowed"))) }
                     } else if !known.this {
                         { act(Phrase::SignOutThere, |instance| Msg::Stage(Stage::Dismiss(instance))) }
                     }
@@ -219,10 +204,10 @@ impl Devices {
         };
         html! {
             <li key={instance.as_str()}>
-                <strong>{ &*device.name }</strong>
+                <strong>{ &*known.name }</strong>
                 if primary { <span class="devices__mark">{ Phrase::PrimaryDevice.say() }</span> }
                 if known.this { <span class="devices__mark">{ Phrase::ThisOne.say() }</span> }
-                <p>{ &*device.platform }{ " · " }{ seen }</p>
+                <p>{ &*known.platform }{ " · " }{ seen }</p>
                 { below }
             </li>
         }
@@ -261,7 +246,10 @@ impl Devices {
 
     /// Who asks to be linked, from where and since when.
     fn judge(&self, ctx: &Context<Self>, ask: &LinkAsk) -> Html {
-        let answer = |approve: bool| ctx.link().callback(move |()| Msg::Answer(approve));
+        let answer = |approve: bool| {
+            let deed = devices::answer(&ask.id, approve);
+            ctx.link().callback(move |()| Msg::Do(deed.clone()))
+        };
         html! {
             <div class="devices__ask" role="group" aria-labelledby="ask-title">
                 <strong id="ask-title">{ Phrase::LinkAskTitle.say() }</strong>
