@@ -7,6 +7,7 @@ mod browser;
 mod calls;
 mod chats;
 mod deferred;
+mod devices;
 mod hostile;
 mod ladder;
 mod messages;

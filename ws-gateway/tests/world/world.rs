@@ -16,7 +16,7 @@ use wasm_core::wire::sip::Method;
 use wasm_core::{Entropy, Text, Time};
 use ws_gateway::devices::Devices;
 use ws_gateway::node::{Admission, Directory, FlowId, Input, Node, NodeConfig, Notice, Outlet, Peer, Transport};
-use ws_gateway::store::{Account, NewAccount, Secret, Sqlite, Store, StoredBinding, Unit, UserId, Write};
+use ws_gateway::store::{Account, DocumentKind, NewAccount, Secret, Sqlite, Store, StoredBinding, Unit, UserId, Write};
 
 use crate::browser::Browser;
 use crate::ladder::{self, Arrow, Flow};
@@ -457,6 +457,8 @@ impl World {
         self.parcels.retain(|_, parcel| !matches!(parcel, Parcel::Site { site: to, .. } if *to == site));
         let site_ref = &mut self.sites[site];
         let seed = [site_ref.next_flow as u8; 32];
+        let known = site_ref.store.all_documents(DocumentKind::Device).unwrap();
+        site_ref.accounts.1 = Arc::new(Devices::new(site_ref.accounts.1.policy(), known));
         site_ref.node = Node::new(site_ref.config.clone(), site_ref.accounts.clone(), Entropy::new(seed));
         let (bindings, waiting) = (site_ref.store.all_bindings().unwrap(), site_ref.store.waiting().unwrap());
         self.handle(site, Input::Restored { bindings, waiting: Some(waiting) });
