@@ -18,6 +18,17 @@ export class Messenger {
   get conversations(): Locator { return this.page.getByRole('navigation', { name: 'Conversations' }); }
   conversation(name: string): Locator { return this.conversations.getByRole('link', { name: new RegExp(name, 'i') }); }
 
+  get linkThis(): Locator { return this.page.getByRole('button', { name: 'Link with another device' }); }
+  get shownCode(): Locator { return this.page.getByRole('status', { name: 'Code', exact: true }); }
+  get symbol(): Locator { return this.page.getByRole('img', { name: 'Picture of the code' }); }
+
+  get devices(): Locator { return this.page.getByRole('region', { name: 'Devices' }); }
+  device(name: string): Locator { return this.devices.getByRole('listitem').filter({ hasText: name }); }
+  get otherDevices(): Locator { return this.devices.getByRole('listitem').filter({ hasNotText: 'This device' }); }
+  get linkDevice(): Locator { return this.devices.getByRole('button', { name: 'Link a device' }); }
+  get code(): Locator { return this.devices.getByLabel('Code on the new device'); }
+  get approve(): Locator { return this.devices.getByRole('button', { name: 'Approve' }); }
+
   get messages(): Locator { return this.page.getByRole('list', { name: /^Messages with/ }); }
   get bubbles(): Locator { return this.messages.getByRole('article'); }
   bubble(text: string | RegExp): Locator { return this.bubbles.filter({ hasText: text }); }

@@ -77,7 +77,7 @@ fn a_device_is_signed_out() {
     assert_eq!(w.bindings(0), 3);
     w.act(b, |phone, now| phone.write(now, &alice, "hello"));
     w.settle();
-    assert_eq!((w.see(phone).texts().len(), w.see(desk).texts(), w.look(pc).texts(&bob)), (0, vec!["hello".into()], vec!["hello".into()]));
+    assert_eq!((w.see(phone).texts().len(), w.see(desk).texts(), w.look(pc).texts(&bob)), (0, vec!["hello"], vec!["hello".to_owned()]));
     assert_eq!(register(&mut w, phone), 403);
     w.restart(0);
     w.settle();
