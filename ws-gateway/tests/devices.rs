@@ -4,6 +4,7 @@
 mod gateway;
 #[path = "support/phone.rs"]
 mod phone;
+#[allow(dead_code, reason = "these browsers keep their cookies themselves")]
 #[path = "support/web.rs"]
 mod web;
 

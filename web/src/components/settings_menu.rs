@@ -85,7 +85,7 @@ pub fn SettingsMenu(props: &Props) -> Html {
                     <p>{ Phrase::ThisDevice(&session.device_name).say() }</p>
                 </div>
             </section>
-            <Devices key={props.code.clone().unwrap_or_default()} code={props.code.clone()} />
+            <Devices key={props.code.as_deref().unwrap_or_default()} code={props.code.clone()} />
             <div role="radiogroup" aria-labelledby="appearance-title">
                 <h3 id="appearance-title">{ Phrase::Appearance.say() }</h3>
                 <div class="choices">
