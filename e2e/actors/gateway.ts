@@ -29,7 +29,7 @@ export class Gateway {
 
   private async run(): Promise<void> {
     const listen = (name: string) => [`--${name}`, this.addresses[name] ?? '127.0.0.1:0'];
-    const args = ['serve', '--demo', '--data-dir', this.folder, ...['http', 'sip', 'sips', 'msrp', 'webrtc', 'admin'].flatMap(listen)];
+    const args = ['serve', '--demo', '--data-dir', this.folder, ...['http', 'sip', 'sips', 'msrp', 'msrps', 'webrtc', 'admin'].flatMap(listen)];
     const child = spawn(BINARY, [...args, ...this.flags], { stdio: ['ignore', 'pipe', 'pipe'] });
     this.child = child;
     createInterface({ input: child.stderr! }).on('line', (line) => this.log.push(line));

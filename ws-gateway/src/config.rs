@@ -152,6 +152,9 @@ pub struct Flags {
     /// MSRP over TCP
     #[arg(long, value_name = "ADDR", env = "TANDEM_MSRP")]
     pub msrp: Option<Listen>,
+    /// MSRP over TLS
+    #[arg(long, value_name = "ADDR", env = "TANDEM_MSRPS")]
+    pub msrps: Option<Listen>,
     /// WebRTC, one UDP port
     #[arg(long, value_name = "ADDR", env = "TANDEM_WEBRTC")]
     pub webrtc: Option<Listen>,
@@ -202,6 +205,7 @@ pub struct Settings {
     pub sip: Listen,
     pub sips: Listen,
     pub msrp: Listen,
+    pub msrps: Listen,
     pub webrtc: Listen,
     pub rtp_ports: Ports,
     pub admin: Listen,
@@ -293,6 +297,7 @@ impl Settings {
             sip: pick(flags.sip, file.listen.sip, "127.0.0.1:5060")?,
             sips: pick(flags.sips, file.listen.sips, "127.0.0.1:5061")?,
             msrp: pick(flags.msrp, file.listen.msrp, "127.0.0.1:2855")?,
+            msrps: pick(flags.msrps, file.listen.msrps, "127.0.0.1:2856")?,
             webrtc: pick(flags.webrtc, file.listen.webrtc, "127.0.0.1:8444")?,
             rtp_ports: flags.rtp_ports.or(file.listen.rtp_ports).unwrap_or(Ports { first: 30000, last: 30999 }),
             admin: pick(flags.admin, file.listen.admin, "127.0.0.1:9091")?,

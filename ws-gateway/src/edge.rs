@@ -17,6 +17,7 @@ pub mod limits;
 pub mod link;
 mod linking;
 mod logs;
+mod msrp;
 pub mod push;
 mod ready;
 mod session;
@@ -57,6 +58,7 @@ pub struct Gateway {
     pub events: events::Events,
     pub failures: session::Failures,
     pub push: push::Push,
+    pub wires: msrp::Wires,
     pub digest: xcap::access::Digest,
     pub clock: clock::Clock,
     pub sip_limits: SipLimits,

@@ -239,7 +239,7 @@ async fn unsafe_settings_are_warned_about() {
     let folder = tempfile::tempdir().unwrap();
     let log = std::fs::File::create(folder.path().join("log")).unwrap();
     let mut child = std::process::Command::new(gateway::binary())
-        .args(["serve", "--http=off", "--sip=0.0.0.0:0", "--sips=off", "--admin=127.0.0.1:0", "--data-dir"])
+        .args(["serve", "--http=off", "--sip=0.0.0.0:0", "--sips=off", "--msrp=off", "--msrps=off", "--admin=127.0.0.1:0", "--data-dir"])
         .arg(folder.path())
         .stdout(std::process::Stdio::piped())
         .stderr(log)
@@ -307,7 +307,7 @@ async fn a_peer_proves_its_name() {
 fn a_second_gateway_is_refused() {
     let gateway = Gateway::start(&[]);
     let second = |flags: &[&str]| {
-        let listeners = ["http", "sip", "sips", "admin"].map(|name| format!("--{name}=127.0.0.1:0"));
+        let listeners = ["http", "sip", "sips", "msrp", "msrps", "admin"].map(|name| format!("--{name}=127.0.0.1:0"));
         let output = std::process::Command::new(gateway::binary()).arg("serve").args(listeners).args(flags).output().unwrap();
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
@@ -319,7 +319,7 @@ fn a_second_gateway_is_refused() {
     let admin = format!("--admin={}", taken.local_addr().unwrap());
     let flags = [&admin, "--data-dir", folder.path().to_str().unwrap()];
     let output = std::process::Command::new(gateway::binary())
-        .args(["serve", "--http=127.0.0.1:0", "--sip=127.0.0.1:0", "--sips=off"])
+        .args(["serve", "--http=127.0.0.1:0", "--sip=127.0.0.1:0", "--sips=off", "--msrp=off", "--msrps=off"])
         .args(flags)
         .output()
         .unwrap();
@@ -332,8 +332,7 @@ fn a_second_gateway_is_refused() {
 async fn the_ready_line_reaches_a_descriptor() {
     let folder = tempfile::tempdir().unwrap();
     let line = folder.path().join("line");
-    let script =
-        r#"exec "$0" serve --tls self-signed --http 127.0.0.1:0 --sip off --sips off --admin off --ready-fd 3 --data-dir "$1" 3>"$2""#;
+    let script = r#"exec "$0" serve --tls self-signed --http 127.0.0.1:0 --sip off --sips off --msrp off --msrps off --admin off --ready-fd 3 --data-dir "$1" 3>"$2""#;
     let mut command = std::process::Command::new("sh");
     command.args(["-c", script]).arg(gateway::binary()).arg(folder.path().join("data")).arg(&line).stdout(std::process::Stdio::null());
     let mut child = command.spawn().unwrap();

@@ -69,7 +69,8 @@ fn the_core_has_no_clock_no_socket_and_no_browser() {
 
 #[test]
 fn the_pure_parts_of_the_gateway_touch_nothing() {
-    let pure = ["ws-gateway/src/node.rs", "ws-gateway/src/node", "ws-gateway/src/sip_core", "ws-gateway/src/participating"];
+    let pure =
+        ["ws-gateway/src/node.rs", "ws-gateway/src/node", "ws-gateway/src/msrp", "ws-gateway/src/sip_core", "ws-gateway/src/participating"];
     nobody_names(&pure, &["tokio", "axum", "rusqlite", "crate::edge", "std::fs", "SystemTime", "Instant::now"]);
 }
 

@@ -34,7 +34,7 @@ impl Server {
         assert!(import.is_ok_and(|status| status.success()), "the users are imported");
         let mut command = pinned(&binary);
         command.args(["serve", "--limits", "off", "--domain", "tandem.test", "--data-dir"]).arg(&data);
-        for listener in ["http", "sip", "sips", "msrp", "webrtc", "admin"] {
+        for listener in ["http", "sip", "sips", "msrp", "msrps", "webrtc", "admin"] {
             command.arg(format!("--{listener}")).arg("127.0.0.1:0");
         }
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the gateway starts");

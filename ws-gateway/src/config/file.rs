@@ -42,6 +42,7 @@ pub struct Listeners {
     pub sip: Option<Listen>,
     pub sips: Option<Listen>,
     pub msrp: Option<Listen>,
+    pub msrps: Option<Listen>,
     pub webrtc: Option<Listen>,
     pub rtp_ports: Option<Ports>,
     pub admin: Option<Listen>,

@@ -35,6 +35,9 @@ pub struct Limits {
     /// Bytes of one SIP message, and of one body of an HTTP request.
     pub message_bytes: usize,
     pub http_body_bytes: usize,
+    /// MSRP sessions of all users and of one user at a time.
+    pub msrp_sessions: usize,
+    pub msrp_sessions_per_user: usize,
     /// Devices of one user at a time.
     pub bindings_per_user: usize,
 }
@@ -58,6 +61,8 @@ impl Default for Limits {
             send_queue_bytes: 1_048_576,
             message_bytes: 65_536,
             http_body_bytes: 262_144,
+            msrp_sessions: 20_000,
+            msrp_sessions_per_user: 16,
             bindings_per_user: 16,
         }
     }
@@ -80,6 +85,8 @@ impl Limits {
             link_requests_per_minute: f64::INFINITY,
             link_request_burst: f64::INFINITY,
             unauthenticated_seconds: u64::MAX,
+            msrp_sessions: usize::MAX,
+            msrp_sessions_per_user: usize::MAX,
             bindings_per_user: usize::MAX,
             ..self
         }

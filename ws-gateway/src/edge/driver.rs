@@ -18,8 +18,8 @@ use wasm_core::wire::sip::{Message, ParseErrorKind};
 use super::directory::Accounts;
 use super::limits::Use;
 use super::link::{Ending, Link, Queued};
-use super::{Gateway, devices};
-use crate::node::{Closing, FlowId, Hop, Input, Loaded, Node, Output, Query, Ticket, Transport};
+use super::{Gateway, devices, msrp};
+use crate::node::{Closing, FlowId, Hop, Input, Loaded, MsrpEvent, Node, Output, Query, Ticket, Transport};
 use crate::store::{Store, StoreError, Unit, UserId};
 
 /// Messages that may wait for the node.
@@ -59,6 +59,8 @@ pub enum Arrival {
         user: UserId,
         text: Text,
     },
+    /// Something of an MSRP session.
+    Msrp(MsrpEvent),
     /// A connection could not be opened.
     NotDialled {
         transport: Transport,
@@ -242,6 +244,7 @@ impl Driver {
             }
             Arrival::SignedOut { user, instance } => self.handle(Input::SignedOut { user, instance }),
             Arrival::Tell { user, text } => self.handle(Input::Tell { user, text }),
+            Arrival::Msrp(event) => self.handle(Input::Msrp(event)),
             Arrival::NotDialled { transport, addr } => {
                 self.dialled.remove(&(transport, addr));
                 self.handle(Input::Failed { hop: Hop::Dial { transport, addr } });
@@ -318,7 +321,12 @@ impl Driver {
                     Output::Notify { user, outlet, notice } => self.gateway.push.notify(user, outlet, notice),
                     Output::Changed { user, cursor } => self.gateway.events.publish(user, cursor),
                     Output::Sighted(sighting) => devices::sighted(&self.gateway, sighting),
-                    Output::Msrp(command) => tracing::trace!(?command),
+                    Output::Msrp(command) => {
+                        let events = msrp::command(&self.gateway, command);
+                        if !events.is_empty() {
+                            let _ = self.finished_sender.send(events.into_iter().map(Input::Msrp).collect());
+                        }
+                    }
                     Output::Step(step) => tracing::trace!(?step),
                 }
             }

@@ -117,6 +117,7 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route("/nms/v1/{store}/{box}/folders/{with}/flags/{flag}", put(boxes::flag))
         .route("/xcap/{*document}", get(xcap::answer).put(xcap::answer).delete(xcap::answer))
         .route("/sip", get(websocket::sip))
+        .route("/msrp", get(websocket::msrp))
         .route("/events", get(websocket::events))
         .fallback(fallback)
         .method_not_allowed_fallback(method_not_allowed)
@@ -131,7 +132,7 @@ async fn method_not_allowed() -> ApiError {
 
 async fn fallback(request: Request) -> Response {
     let path = request.uri().path();
-    if ["/api/", "/nms/", "/xcap", "/msrp", "/ft"].iter().any(|prefix| path.starts_with(prefix)) {
+    if ["/api/", "/nms/", "/xcap", "/ft"].iter().any(|prefix| path.starts_with(prefix)) {
         return ApiError::not_found().into_response();
     }
     assets::APP.answer(request.method(), request.uri(), request.headers())

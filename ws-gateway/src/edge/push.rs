@@ -13,7 +13,7 @@ pub mod api;
 pub mod base64;
 mod client;
 mod encryption;
-mod endpoint;
+pub mod endpoint;
 mod queue;
 pub mod subscriptions;
 mod vapid;

@@ -59,7 +59,7 @@ pub async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
 }
 
 /// Small messages leave at once, and a peer that vanished is noticed by the system.
-fn prepare(stream: &TcpStream) {
+pub fn prepare(stream: &TcpStream) {
     let keepalive = socket2::TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(20));
     let socket = socket2::SockRef::from(stream);
     if let Err(error) = socket.set_tcp_nodelay(true).and_then(|()| socket.set_tcp_keepalive(&keepalive)) {

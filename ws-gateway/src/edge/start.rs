@@ -19,7 +19,7 @@ use super::limits::Addresses;
 use super::push::{self, Push};
 use super::ready::Bound;
 use super::xcap::access::Digest;
-use super::{Gateway, admin, devices, events, http, linking, seed, session, sip, tls};
+use super::{Gateway, admin, devices, events, http, linking, msrp, seed, session, sip, tls};
 use crate::accounts::{self, NewUser};
 use crate::config::{Listen, PeerTransport, Settings, Tls};
 use crate::devices::Devices;
@@ -94,8 +94,10 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
         Listen::Off => (None, None),
     };
     let sips = bind("sips", settings.sips, &mut bound).await?;
+    let msrp_tcp = bind("msrp", settings.msrp, &mut bound).await?;
+    let msrp_tls = bind("msrps", settings.msrps, &mut bound).await?;
     let control = bind("admin", settings.admin, &mut bound).await?;
-    let sips_acceptor = if sips.is_some() { Some(tls::acceptor(&settings, &[])?) } else { None };
+    let tls_acceptor = if sips.is_some() || msrp_tls.is_some() { Some(tls::acceptor(&settings, &[])?) } else { None };
     let web_acceptor = if settings.tls == Tls::Off { None } else { Some(tls::acceptor(&settings, &[b"http/1.1"])?) };
 
     let connector = tls::connector(&settings)?;
@@ -112,6 +114,7 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
         events: events::Events::default(),
         failures: session::Failures::default(),
         push,
+        wires: msrp::Wires::new(&limits, Entropy::new(seed()?)),
         digest: Digest::new(settings.domains.first().map_or("", String::as_str), digest_key),
         clock: Clock::start(),
         sip_limits: SipLimits { message: limits.message_bytes, body: limits.message_bytes, ..SipLimits::default() },
@@ -133,8 +136,15 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
         tokio::spawn(sip::listen(Arc::clone(&gateway), listener, None));
     }
     if let Some(listener) = sips {
-        tokio::spawn(sip::listen(Arc::clone(&gateway), listener, sips_acceptor));
+        tokio::spawn(sip::listen(Arc::clone(&gateway), listener, tls_acceptor.clone()));
     }
+    if let Some(listener) = msrp_tcp {
+        tokio::spawn(msrp::listen(Arc::clone(&gateway), listener, None));
+    }
+    if let Some(listener) = msrp_tls {
+        tokio::spawn(msrp::listen(Arc::clone(&gateway), listener, tls_acceptor));
+    }
+    tokio::spawn(msrp::expire(Arc::clone(&gateway)));
     if let Some(listener) = web {
         tokio::spawn(http::listen(Arc::clone(&gateway), listener, web_acceptor));
     }
@@ -301,6 +311,7 @@ fn warnings(settings: &Settings, bound: &Bound) -> Vec<&'static str> {
     let all = [
         (plain_web, "the web app is served without TLS beyond this machine: set --tls, or --public-url when a proxy adds it"),
         (open("sip"), "SIP over UDP and TCP is not encrypted and open beyond this machine: let phones use --sips, and keep --sip private"),
+        (open("msrp"), "MSRP over TCP is not encrypted and open beyond this machine: let devices use --msrps, and keep --msrp private"),
         (open("admin"), "metrics are served beyond this machine: they are meant to be private"),
         (settings.demo && ["http", "sip", "sips"].into_iter().any(open), "the demo users' passwords are known to everybody"),
     ];

@@ -76,7 +76,7 @@ fn self_signed(settings: &Settings) -> Result<(PathBuf, PathBuf), TlsError> {
     let mut names: Vec<String> = vec!["localhost".into(), "127.0.0.1".into(), "::1".into()];
     names.extend(settings.domains.iter().chain(&settings.public_hosts).cloned());
     names.extend(
-        [settings.http, settings.sips]
+        [settings.http, settings.sips, settings.msrps]
             .iter()
             .filter_map(|listen| listen.address())
             .map(|address| address.ip())

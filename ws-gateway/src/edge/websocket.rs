@@ -1,4 +1,4 @@
-//! The doors to the WebSockets, `/sip` and `/events`: the handshake [RFC6455 §4.2], and what is served behind them.
+//! The doors to the WebSockets, `/sip`, `/msrp` and `/events`: the handshake [RFC6455 §4.2], and what is served behind them.
 //!
 //! Frames are in [`frame`]. A page has to come from an allowed origin; a client without Origin is no page and is let in, to be
 //! challenged by SIP's own means.
@@ -24,10 +24,12 @@ use super::http::{ApiError, Peer, origin_allowed, origin_refused};
 use super::session::Signed;
 use super::tls::Socket;
 use super::{Gateway, stopped};
+use crate::msrp::Carriage;
 use crate::node::Transport;
 
-/// The subprotocol of SIP [RFC7118 §4].
+/// The subprotocols of SIP [RFC7118 §4] and of MSRP [RFC7977 §4].
 const SIP: &str = "sip";
+const MSRP: &str = "msrp";
 
 /// `GET /sip`: SIP over WebSocket [RFC7118], signed in already where a session's cookie comes along.
 pub async fn sip(
@@ -38,10 +40,6 @@ pub async fn sip(
     if !origin_allowed(&gateway, request.headers()) {
         return Err(origin_refused());
     }
-    let offered = request.headers().get_all(header::SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|list| list.to_str().ok());
-    if !offered.flat_map(|list| list.split(',')).any(|name| name.trim().eq_ignore_ascii_case(SIP)) {
-        return Err(ApiError::bad_request("This WebSocket speaks SIP: offer the subprotocol `sip`."));
-    }
     let response = handshake(request.headers(), Some(SIP))?;
     let signed = Signed::by_cookie(request.headers(), &gateway).await?;
     let transport = if peer.secure { Transport::Wss } else { Transport::Ws };
@@ -51,6 +49,28 @@ pub async fn sip(
         let user = signed.map(|signed| (signed.account.user, signed.session.instance));
         let opening = Opening { transport, remote: peer.remote, user, socket, head, permit: Some(peer.permit), dialled: false };
         connection::serve(gateway, opening).await;
+    });
+    Ok(response)
+}
+
+/// `GET /msrp`: MSRP over WebSocket [RFC7977]. What lets a client in is the path of a session, which nobody can guess; where a session's
+/// cookie comes along, it has to be that user's too.
+pub async fn msrp(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(peer): Extension<Peer>,
+    mut request: Request,
+) -> Result<Response, ApiError> {
+    if !origin_allowed(&gateway, request.headers()) {
+        return Err(origin_refused());
+    }
+    let response = handshake(request.headers(), Some(MSRP))?;
+    let signed = Signed::by_cookie(request.headers(), &gateway).await?;
+    let carriage = Carriage { carrier: wasm_core::wire::msrp::Transport::WebSocket, secure: peer.secure };
+    let upgrade = hyper::upgrade::on(&mut request);
+    tokio::spawn(async move {
+        let Some((socket, head)) = Box::pin(upgraded(upgrade)).await else { return };
+        let user = signed.map(|signed| signed.account.user);
+        super::msrp::accepted(gateway, socket, head, carriage, user, peer.permit).await;
     });
     Ok(response)
 }
@@ -87,6 +107,11 @@ fn handshake(headers: &HeaderMap, protocol: Option<&'static str>) -> Result<Resp
     }
     if !has(header::SEC_WEBSOCKET_VERSION, "13") {
         return Err(ApiError::bad_request("WebSockets are spoken here in version 13."));
+    }
+    if let Some(protocol) = protocol
+        && !has(header::SEC_WEBSOCKET_PROTOCOL, protocol)
+    {
+        return Err(ApiError::bad_request(format!("Offer the subprotocol `{protocol}` on this WebSocket.")));
     }
     let key = headers.get(header::SEC_WEBSOCKET_KEY).filter(|key| key.len() <= 64);
     let key = key.ok_or_else(|| ApiError::bad_request("The handshake lacks its key."))?;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// How long a start may take.
 const PATIENCE: Duration = Duration::from_secs(20);
-const LISTENERS: [&str; 6] = ["http", "sip", "sips", "msrp", "webrtc", "admin"];
+const LISTENERS: [&str; 7] = ["http", "sip", "sips", "msrp", "msrps", "webrtc", "admin"];
 
 /// A running (or killed) gateway; dropping it ends the process and removes the folder.
 #[derive(Debug)]
