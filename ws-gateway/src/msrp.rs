@@ -7,6 +7,8 @@
 mod connection;
 mod hub;
 mod places;
+#[cfg(test)]
+mod tests;
 
 pub use connection::{Connection, Over};
 pub use hub::{Bounds, Carriage, ConnectionId, Dial, Hub, Output};

@@ -346,6 +346,10 @@ async fn run(gateway: &Arc<Gateway>, connection: &mut Connection, wire: &mut Wir
     let mut armed: Option<Instant> = None;
     loop {
         let given = wire.give(gateway, connection);
+        if armed.is_some_and(|armed| armed <= Instant::now()) {
+            armed = None;
+            connection.timeout(gateway.clock.now(), patience);
+        }
         let now = gateway.clock.now();
         if stop_by.is_some_and(|by| connection.is_quiet() || by <= Instant::now()) {
             connection.end(now, Over::Stopping);
@@ -403,11 +407,7 @@ async fn run(gateway: &Arc<Gateway>, connection: &mut Connection, wire: &mut Wir
                 connection.wake();
                 Moved::Nothing
             }
-            () = &mut timer, if armed.is_some() => {
-                armed = None;
-                connection.timeout(gateway.clock.now(), patience);
-                Moved::Nothing
-            }
+            () = &mut timer, if armed.is_some() => Moved::Nothing,
             () = stopped(&mut stopping), if stop_by.is_none() => {
                 stop_by = Some(Instant::now() + FAREWELL);
                 Moved::Nothing
