@@ -44,8 +44,8 @@ pub async fn carry_out(gateway: &Gateway, user: UserId, plan: Plan, more: Option
     gateway.devices.done(plan);
     for instance in signed_out {
         tracing::info!(user = user.0, %instance, "signed a device out");
+        gateway.deliver(Arrival::SignedOut { user, instance: instance.clone() }).await;
         push::forget(gateway, user, &instance).await?;
-        gateway.deliver(Arrival::SignedOut { user, instance }).await;
     }
     // Its own event sockets hear of it too, and find that they are not let in any more.
     for (user, cursor) in applied.cursors {
