@@ -62,7 +62,7 @@ for (const colorScheme of ['light', 'dark'] as const) {
   });
 }
 
-test('a camera opens the address in the picture, and the owner decides', async ({ arrives, online, gateway }) => {
+test('the owner decides about what a camera has read', async ({ arrives, online, gateway }) => {
   const phone = await online('alice');
   const pc = await arrives('alice');
   await pc.linkThis.click();
