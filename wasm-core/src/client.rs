@@ -13,6 +13,8 @@
 //! | suspicion | 4 s after a request without any answer | a ping at once |
 //! | reconnecting | 0.5-1 s, doubling up to 60 s | the socket is opened; at once when the network returns or the user looks |
 //! | leaving | 3 s | signed out whether the server answered or not |
+//! | probe | within 1 s of registering; 5-10 s after a message had no success; 25-50 min while the user looks | a probe, see `probe` |
+//! | round | 6 s | the probe has stopped somewhere: another one after 2.5-5 s, doubling up to 120 s |
 //! | refresh | 80-90 % of the granted interval | REGISTER, see `sip::registration` |
 //! | no answer | 32 s (Timer F) | counts as a failure that passes |
 //! | sending again | 1-2 s, doubling up to 60 s, or Retry-After | the same message again; after 8 failures it has failed |
@@ -27,6 +29,7 @@ mod io;
 mod link;
 mod memory;
 mod outbox;
+mod probe;
 mod receipts;
 mod record;
 mod sorted;

@@ -8,4 +8,5 @@ pub mod feature;
 pub mod history;
 pub mod ids;
 pub mod preferences;
+pub mod probe;
 pub mod receipt;

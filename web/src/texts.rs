@@ -13,6 +13,7 @@ use std::cell::Cell;
 use yew::AttrValue;
 
 use wasm_core::client::Failure;
+use wasm_core::client::view::Stage;
 
 /// The languages that the app speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -190,6 +191,14 @@ pub enum Phrase<'a> {
     LinkRefused(&'a str),
     TryNow,
     LinkOnline,
+    /// Messages flow: how many milliseconds to the server and back.
+    FlowProven(u32),
+    /// They do not.
+    FlowStopped(Stage),
+    /// What the person can do about it.
+    FlowAdvice(Stage),
+    Repair,
+    Repairing,
     StorageGone,
     UpdateReady,
     Reload,

@@ -6,6 +6,7 @@
 //!             ┌─ originating::admit: size, encoding, CPIM, sender's own address, identifiers, service ──► refusal
 //! MESSAGE ────┤
 //!             ├─ typing ───────────► devices that are there now; 200
+//!             ├─ probe ────────────► Committing a mark ──► Delivering to the device that it came from (probes)
 //!             ├─ notification ─────► Checking (whose message? asked for?) ──► 403
 //!             │                          │
 //!             ├─ to a user of ours ──► Committing: both copies and the queue entry in one unit ──► 5xx
@@ -37,6 +38,7 @@ mod mailbox;
 mod notices;
 mod originating;
 mod post;
+mod probes;
 mod receipts;
 mod recent;
 mod system;
@@ -60,6 +62,7 @@ use crate::store::{Applied, PendingId, StoreError, Unit, UserId};
 use lanes::Parcel;
 use mailbox::Mailbox;
 use post::{Post, PostKey};
+use probes::Probes;
 use recent::{Known, Recent};
 pub use system::SYSTEM;
 
@@ -88,6 +91,8 @@ pub(crate) struct LetterId(u64);
 struct Letter {
     key: PostKey,
     post: Post,
+    /// When it came.
+    since: Time,
     /// The tries that wait for the answer, each with its response as far as it is known.
     waiters: Vec<(ServerId, Response)>,
     phase: Phase,
@@ -162,6 +167,7 @@ pub(crate) struct Participating {
     /// For whom something may wait in the store; nothing is known of anybody before the node was told.
     waiting: Option<HashSet<UserId>>,
     recent: Recent,
+    probes: Probes,
     /// Expired queue entries whose end is on its way to the disk.
     burying: HashSet<PendingId>,
     /// Which devices were told of a letter out of band while they were still being tried.
@@ -185,6 +191,7 @@ impl Participating {
             flights: HashMap::new(),
             waiting: None,
             recent: Recent::new(REMEMBERED),
+            probes: Probes::default(),
             burying: HashSet::new(),
             told: HashSet::new(),
             alarms: BinaryHeap::new(),
@@ -231,6 +238,7 @@ impl Participating {
                         self.overdue(hand, id);
                         self.answer(hand, id, Status::ACCEPTED);
                     }
+                    self.probe_overdue(hand, id);
                 }
                 Alarm::Lanes(user) => self.wake(hand, user),
                 // What is about to go must not be found again, or its sender would hear of it twice.
@@ -271,7 +279,10 @@ impl Participating {
         }
         match (self.tickets.remove(&ticket), result) {
             (Some(Awaited::Letter(id)), Ok(applied)) => self.durable(hand, id, &applied),
-            (Some(Awaited::Letter(id)), Err(_)) => self.refuse(hand, id, Refusal::later(Status::SERVICE_UNAVAILABLE, 5)),
+            (Some(Awaited::Letter(id)), Err(error)) => {
+                let status = self.unkept(id, &error);
+                self.refuse(hand, id, Refusal::later(status, 5));
+            }
             (Some(Awaited::Settled(user, pending)), _) => {
                 self.burying.remove(&pending);
                 if let Some(mailbox) = self.mailboxes.get_mut(&user) {

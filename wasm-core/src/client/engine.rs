@@ -7,6 +7,7 @@ use super::io::{Change, Command, Input, LONGEST_TEXT, Output, Profile, Role, Soc
 use super::link::{Link, Out};
 use super::memory::{Effect, Memory};
 use super::outbox::{Kind, Outbox};
+use super::probe::Probe;
 use super::record::{Folder, Message, Place, Record};
 use super::sorted::SortedSet;
 use super::sync::Sync;
@@ -34,6 +35,7 @@ pub struct Engine {
     pub(super) outbox: Outbox,
     pub(super) typing: Typing,
     pub(super) sync: Sync,
+    pub(super) probe: Probe,
     pub(super) outputs: VecDeque<Output>,
     changed: Changed,
 }
@@ -54,6 +56,7 @@ impl Engine {
             link: Link::new(&profile, entropy.fork()),
             outbox: Outbox::new(entropy.fork()),
             sync: Sync::new(&profile.address, entropy.fork()),
+            probe: Probe::new(entropy.fork()),
             profile,
             entropy,
             role: Role::Follower,
@@ -120,7 +123,11 @@ impl Engine {
             Role::Leader => {
                 let up = self.link.is_up();
                 let outbox = self.outbox.next_timeout().filter(|_| up);
-                [self.link.next_timeout(), outbox, self.typing.next_timeout(), self.sync.next_timeout(up)].into_iter().flatten().min()
+                let probe = self.probe.next_timeout().filter(|_| up);
+                [self.link.next_timeout(), outbox, probe, self.typing.next_timeout(), self.sync.next_timeout(up)]
+                    .into_iter()
+                    .flatten()
+                    .min()
             }
         }
     }
@@ -153,8 +160,12 @@ impl Engine {
                 }
             }
             Input::Network(there) => self.link.network(now, there),
-            Input::Visible(true) => self.link.nudge(now),
-            Input::Visible(false) => {}
+            Input::Visible(there) => {
+                if there {
+                    self.link.nudge(now);
+                }
+                self.probe.watched(now, there);
+            }
             Input::Timeout => self.timeout(now),
         }
     }
@@ -186,11 +197,13 @@ impl Engine {
         self.role = Role::Follower;
         self.outbox.clear();
         self.sync.clear();
+        self.probe = Probe::new(self.entropy.fork());
         self.typing = Typing::default();
     }
 
     fn timeout(&mut self, now: Time) {
         self.link.timeout(now);
+        self.probe_overdue(now);
         while let Some(id) = self.sync.overdue(now) {
             self.told(now, id, 0, &[]);
         }
@@ -211,7 +224,10 @@ impl Engine {
         }
         if self.role == Role::Leader {
             self.ask_history(now);
-            let link = self.link.view();
+            let link = match self.link.view() {
+                view::Link::Online(_) => view::Link::Online(self.probe.flow()),
+                link => link,
+            };
             if link != self.memory.link {
                 self.share(Record::Link(link));
             }
@@ -230,12 +246,18 @@ impl Engine {
                 Out::Up => {
                     self.outbox.refresh();
                     self.sync.refresh();
+                    self.probe.up(now);
                 }
-                Out::Down => self.typing.mute(),
+                Out::Down => {
+                    self.typing.mute();
+                    self.probe.down();
+                }
                 Out::Request { id, request } => self.requested(now, id, &request),
                 Out::Cancel { id, known, request } => self.cancelled(now, id, known, &request),
                 Out::Response { id, response } => {
-                    self.responded(now, id, &response);
+                    if !self.probe_responded(now, id, &response) {
+                        self.responded(now, id, &response);
+                    }
                     self.pump(now);
                 }
                 Out::Unanswered { id, lost } => self.unanswered(now, id, lost),
@@ -289,6 +311,7 @@ impl Engine {
                 self.keep_row_if_changed(row);
             }
             Command::Settings(settings) => self.keep(Record::Settings(settings)),
+            Command::Reconnect if self.link.is_up() => self.repair(now),
             Command::Reconnect => self.link.repair(now),
             Command::SignOut => {
                 self.leaving = true;

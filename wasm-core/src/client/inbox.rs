@@ -10,6 +10,7 @@ use super::record::{Message, Place, Record};
 use crate::cpm::address::Address;
 use crate::cpm::envelope::{Content, Envelope, EnvelopeError};
 use crate::cpm::ids::MessageId;
+use crate::cpm::probe;
 use crate::cpm::receipt::Receipt;
 use crate::sip::transaction::ServerId;
 use crate::wire::sip::{Accept, Allow, CSeq, CallId, ContentType, Method, Request, Require, Response, Status, Unsupported};
@@ -48,6 +49,7 @@ impl Engine {
     }
 
     fn received(&mut self, now: Time, request: &Request, envelope: Envelope) -> Response {
+        self.probe.delivered();
         match &envelope.content {
             Content::Text(text) => {
                 let text = clip(text);
@@ -60,6 +62,7 @@ impl Engine {
                 }
             }
             Content::Notification(notification) => self.notified(now, &envelope.from, notification),
+            content if probe::is_probe(content) => self.probe_arrived(now, envelope.message_id.as_ref(), &request.headers),
             Content::Other { .. } => return acceptable(Response::to(request, Status::UNSUPPORTED_MEDIA_TYPE)),
         }
         Response::to(request, Status::OK)

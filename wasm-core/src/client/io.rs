@@ -160,7 +160,7 @@ pub enum Command {
     },
     /// What the user lets others know.
     Settings(Settings),
-    /// Try to connect now.
+    /// Try to connect now; on a link that stands, see whether messages flow, and repair it where they do not.
     Reconnect,
     /// Leave: the device's binding is removed, then comes [`Output::SignedOut`].
     SignOut,

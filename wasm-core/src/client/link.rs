@@ -119,6 +119,8 @@ struct Open {
     since: Option<Time>,
     /// When leaving is given up.
     leave_by: Option<Time>,
+    /// When anything was heard last.
+    heard: Time,
 }
 
 impl Link {
@@ -167,11 +169,22 @@ impl Link {
         matches!(&self.state, State::Open(Open { since: Some(_), leave_by: None, .. }))
     }
 
+    /// Whether anything was heard after `then`.
+    pub fn heard_since(&self, then: Time) -> bool {
+        matches!(&self.state, State::Open(open) if open.heard > then)
+    }
+
+    /// The address of this very device, where the server gives it one.
+    pub fn gruu(&self) -> Option<Uri> {
+        let gruu = self.registration.granted()?.public_gruu.as_ref()?;
+        Uri::parse(gruu).ok()
+    }
+
     /// What a person is told about the link.
     pub fn view(&self) -> view::Link {
         let retry_at = match &self.state {
             State::Refused(reason) => return view::Link::Refused(reason.clone()),
-            State::Open(Open { since: Some(_), .. }) => return view::Link::Online,
+            State::Open(Open { since: Some(_), .. }) => return view::Link::Online(view::Flow::default()),
             State::Down => return view::Link::Offline,
             _ if !self.network => return view::Link::Offline,
             State::Waiting { until } => Some(*until),
@@ -223,14 +236,17 @@ impl Link {
         }
     }
 
+    /// Leaves the socket for a new one.
+    pub fn replace(&mut self, now: Time) {
+        self.fall(now, State::Down);
+        self.connect(now);
+    }
+
     /// The user wants the link repaired.
     pub fn repair(&mut self, now: Time) {
         match &self.state {
             State::Refused(_) => self.connect(now),
-            State::Open(Open { since: None, .. }) => {
-                self.fall(now, State::Down);
-                self.connect(now);
-            }
+            State::Open(Open { since: None, .. }) => self.replace(now),
             State::Down | State::Waiting { .. } | State::Opening { .. } | State::Open(_) => self.nudge(now),
         }
     }
@@ -261,6 +277,7 @@ impl Link {
             retry_at: None,
             since: None,
             leave_by: None,
+            heard: now,
         });
         self.registration.handle(now, registration::Input::Start);
         self.drive(now);
@@ -278,6 +295,7 @@ impl Link {
     pub fn received(&mut self, now: Time, frame: &Bytes) {
         let State::Open(open) = &mut self.state else { return };
         open.pulse.heard(now, &mut self.entropy);
+        open.heard = now;
         open.suspect_at = None;
         if frame.iter().all(|byte| matches!(byte, b'\r' | b'\n')) {
             if frame.len() >= PING.len() {

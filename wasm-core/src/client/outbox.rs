@@ -306,7 +306,7 @@ impl Engine {
                 let failure = match outcome {
                     Outcome::Accepted => None,
                     Outcome::Refused(failure) => Some(failure),
-                    Outcome::Later { wait } if self.outbox.again(now, &lane, wait) => return,
+                    Outcome::Later { wait } if self.outbox.again(now, &lane, wait) => return self.probe.suspect(now),
                     Outcome::Later { .. } | Outcome::Challenged => Some(Failure::NoAnswer),
                 };
                 self.outbox.advance(&lane);

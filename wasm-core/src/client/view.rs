@@ -29,9 +29,77 @@ pub enum Link {
         retry_at: Option<Time>,
     },
     /// Registered, and the server was heard lately.
-    Online,
+    Online(Flow),
     /// The server does not let this device in; the reason is in words.
     Refused(Text),
+}
+
+impl Link {
+    /// Whether the device is registered.
+    pub fn is_online(&self) -> bool {
+        matches!(self, Link::Online(_))
+    }
+}
+
+/// Whether messages flow over a link that stands, as the last probe has shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Flow {
+    /// Not known yet.
+    #[default]
+    Unproven,
+    /// They do.
+    Proven(Round),
+    /// They do not.
+    Stopped {
+        /// Where they got to.
+        at: Stage,
+        /// What is done about it.
+        repair: Repair,
+    },
+}
+
+/// How long a probe took, in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Round {
+    /// To the server and back to this device.
+    pub total: u32,
+    /// Of these, on the server's disk.
+    pub disk: u32,
+    /// Until the server's confirmation, from the start.
+    pub confirmed: u32,
+}
+
+/// The part of the way on which messages stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// The connection: nothing at all is heard.
+    Line,
+    /// The server hears and says nothing.
+    Server,
+    /// The server takes in nothing new for now: it is stopping, or has too much to do.
+    Busy,
+    /// The server cannot keep messages.
+    Store,
+    /// The server refuses this device's messages.
+    Refused,
+    /// The way from the server to this device.
+    Delivery,
+    /// The server's confirmations get lost.
+    Answer,
+}
+
+/// What is done about messages that do not flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Repair {
+    /// It is looked at again from time to time; the user may want more.
+    Possible,
+    /// The user has asked for it, and it is under way.
+    Running,
+    /// All that this device can do was done.
+    Failed,
 }
 
 /// How far a message of one's own has come.

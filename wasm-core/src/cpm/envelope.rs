@@ -12,6 +12,7 @@ use thiserror::Error;
 use super::address::Address;
 use super::feature;
 use super::ids::{ContributionId, ConversationId, MessageId};
+use super::probe;
 use crate::wire::cpim::{self, Cpim, CpimAddr, CpimError};
 pub use crate::wire::imdn::Wants;
 use crate::wire::imdn::{self, Notification, Report};
@@ -136,7 +137,8 @@ impl Content {
     pub fn is_automatic(&self) -> bool {
         match self {
             Content::Composing(_) | Content::Notification(_) => true,
-            Content::Text(_) | Content::Other { .. } => false,
+            Content::Text(_) => false,
+            Content::Other { .. } => probe::is_probe(self),
         }
     }
 

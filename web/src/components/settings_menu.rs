@@ -25,6 +25,8 @@ pub struct Props {
     /// What the user lets others know.
     pub privacy: Privacy,
     pub onprivacy: Callback<Privacy>,
+    /// The state of the connection in a few words.
+    pub connection: AttrValue,
     pub onsignout: Callback<()>,
     pub onclose: Callback<()>,
 }
@@ -83,6 +85,7 @@ pub fn SettingsMenu(props: &Props) -> Html {
                     <p>{ who::short(&session.address, "") }</p>
                     if !others.is_empty() { <p>{ Phrase::OtherAddresses.say() }{ " " }{ others }</p> }
                     <p>{ Phrase::ThisDevice(&session.device_name).say() }</p>
+                    <p>{ props.connection.clone() }</p>
                 </div>
             </section>
             <Devices key={props.code.as_deref().unwrap_or_default()} code={props.code.clone()} />

@@ -10,7 +10,7 @@ use wasm_core::client::{Command, Settings as Privacy};
 use wasm_core::cpm::address::Address;
 use wasm_core::cpm::history::{Person, Session};
 
-use crate::components::link_banner::LinkBanner;
+use crate::components::link_banner::{self, LinkBanner};
 use crate::components::new_conversation::NewConversation;
 use crate::components::settings_menu::SettingsMenu;
 use crate::components::thread::Thread;
@@ -269,7 +269,7 @@ impl Component for Messenger {
                 if self.overlay == Some(Overlay::Settings) {
                     <SettingsMenu session={session.clone()} code={self.code.clone()} settings={self.settings.clone()} onchange={link.callback(Msg::Settings)}
                         privacy={self.device.privacy()} onprivacy={link.callback(Msg::Privacy)}
-                        onsignout={link.callback(|()| Msg::SignOut)} onclose={ask(None)} />
+                        connection={link_banner::state(&self.device.link())} onsignout={link.callback(|()| Msg::SignOut)} onclose={ask(None)} />
                 }
                 <div role="status">
                     if let Some((words, _)) = &self.toast { <p class="toast">{ words.clone() }</p> }

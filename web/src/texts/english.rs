@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use wasm_core::client::Failure;
+use wasm_core::client::view::Stage;
 
 use super::Phrase;
 
@@ -153,6 +154,23 @@ pub fn words(phrase: Phrase<'_>) -> Cow<'static, str> {
         LinkRefused(reason) => return Cow::Owned(format!("The server refused this device: {reason}")),
         TryNow => "Try now",
         LinkOnline => "Connected",
+        FlowProven(millis) => return Cow::Owned(format!("Connected, messages flow ({millis} ms)")),
+        FlowStopped(stage) => match stage {
+            Stage::Line => "Connected, but nothing comes from the server.",
+            Stage::Server => "Connected, but the server does not answer.",
+            Stage::Busy => "Connected, but the server takes no messages right now.",
+            Stage::Store => "Connected, but the server cannot keep messages right now.",
+            Stage::Refused => "Connected, but the server refuses messages from this device.",
+            Stage::Delivery => "Connected, but messages do not reach this device.",
+            Stage::Answer => "Connected, but the server’s confirmations get lost.",
+        },
+        FlowAdvice(stage) => match stage {
+            Stage::Busy | Stage::Store => "What you write is kept here and sent as soon as the server is well.",
+            Stage::Refused => "Sign out, and in again.",
+            Stage::Line | Stage::Server | Stage::Delivery | Stage::Answer => "What you write is kept here. Try another network.",
+        },
+        Repair => "Repair",
+        Repairing => "Repairing…",
         StorageGone => "This browser does not let Tandem keep messages on this device. They are still safe on the server.",
         UpdateReady => "A new version of Tandem is ready.",
         Reload => "Reload",

@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 use wasm_core::Text;
 use wasm_core::cpm::envelope::Content;
 use wasm_core::cpm::ids::MessageId;
+use wasm_core::cpm::probe;
 use wasm_core::sip::transaction::ServerId;
 use wasm_core::wire::imdn::Report;
 use wasm_core::wire::sip::{Request, Response, Status};
@@ -58,7 +59,8 @@ impl Participating {
         self.next_letter += 1;
         let id = LetterId(self.next_letter);
         self.under_way.insert(key.clone(), id);
-        let letter = Letter { key, post, waiters: waiter.into_iter().collect(), phase: Phase::Checking, held: false, early: Vec::new() };
+        let waiters = waiter.into_iter().collect();
+        let letter = Letter { key, post, since: hand.now, waiters, phase: Phase::Checking, held: false, early: Vec::new() };
         match (&letter.post.envelope.content, &letter.post.recipient) {
             (Content::Composing(_), Party::User { user, .. }) => {
                 let user = *user;
@@ -73,6 +75,11 @@ impl Participating {
             (Content::Composing(_) | Content::Text(_) | Content::Other { .. }, Party::Peer { .. }) => {
                 self.letters.insert(id, letter);
                 self.forward(hand, id);
+            }
+            (content, Party::User { user, .. }) if probe::is_probe(content) => {
+                let user = *user;
+                self.letters.insert(id, letter);
+                self.probe(hand, id, user);
             }
             (Content::Text(_) | Content::Other { .. }, Party::User { .. }) => {
                 let hold = None;
@@ -173,6 +180,9 @@ impl Participating {
     /// A letter's unit is durable: now it may be acted on.
     pub(super) fn durable(&mut self, hand: &mut Hand<'_>, id: LetterId, applied: &Applied) {
         let Some(letter) = self.letters.get_mut(&id) else { return };
+        if probe::is_probe(&letter.post.envelope.content) {
+            probe::stamp(&mut letter.post.request.headers, hand.now.since(letter.since));
+        }
         if let Phase::Recording { answer } = letter.phase {
             return self.answer(hand, id, answer);
         }

@@ -392,8 +392,8 @@ impl Participating {
         self.next_letter += 1;
         let id = super::LetterId(self.next_letter);
         self.under_way.insert(key.clone(), id);
-        self.letters
-            .insert(id, super::Letter { key, post, waiters: Vec::new(), phase: super::Phase::Committing, held: false, early: Vec::new() });
+        let (waiters, phase) = (Vec::new(), super::Phase::Committing);
+        self.letters.insert(id, super::Letter { key, post, since: hand.now, waiters, phase, held: false, early: Vec::new() });
         self.commit(Awaited::Letter(id), unit);
     }
 

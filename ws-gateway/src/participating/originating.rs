@@ -11,6 +11,7 @@ use wasm_core::wire::cpim::{self, Cpim};
 use wasm_core::wire::sip::{ContentType, HeaderName, MaxForwards, Request, Status};
 
 use super::post::{self, Party, Post};
+use super::probes;
 use crate::node::{Directory, NodeConfig};
 use crate::sip_core::front_door::Source;
 use crate::sip_core::refusal::Refusal;
@@ -48,6 +49,7 @@ pub(super) fn admit(
         },
         Destination::Node | Destination::Route(_) => return Refusal::new(Status::NOT_FOUND).stop(),
     };
+    probes::own(&envelope, &request, &sender, &recipient)?;
     envelope.from = sender.address().clone();
     envelope.to = recipient.address().clone();
     let message_id = post::complete(now, &config.secret, &mut envelope, &mut request);

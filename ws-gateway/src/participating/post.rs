@@ -4,6 +4,7 @@ use sha2::{Digest, Sha256};
 use wasm_core::cpm::address::Address;
 use wasm_core::cpm::envelope::{Content, Envelope};
 use wasm_core::cpm::ids::{ContributionId, ConversationId, MessageId};
+use wasm_core::cpm::probe;
 use wasm_core::wire::cpim;
 use wasm_core::wire::imdn::{Delivery, Display, Report};
 use wasm_core::wire::sip::{HeaderName, Headers, Request};
@@ -87,6 +88,7 @@ impl Post {
 /// What the ladder calls a MESSAGE that says this.
 pub(super) fn label(content: &Content) -> &'static str {
     match content {
+        content if probe::is_probe(content) => "MESSAGE (probe)",
         Content::Text(_) | Content::Other { .. } => "MESSAGE",
         Content::Composing(_) => "MESSAGE (typing)",
         Content::Notification(notification) => match notification.report {

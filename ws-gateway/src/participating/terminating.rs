@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use wasm_core::Time;
-use wasm_core::cpm::envelope::{Content, Envelope};
+use wasm_core::cpm::envelope::Envelope;
 use wasm_core::cpm::ids::MessageId;
 use wasm_core::cpm::receipt::Receipt;
 
@@ -108,10 +108,7 @@ pub(super) fn verdict(applied: &Applied, from_peer: bool) -> Verdict {
 
 /// What goes to the devices.
 pub(super) fn parcel(post: &Post, pending: Option<PendingId>, letter: Option<LetterId>) -> Arc<Parcel> {
-    let kind = match post.envelope.content {
-        Content::Notification(_) | Content::Composing(_) => PendingKind::Notification,
-        Content::Text(_) | Content::Other { .. } => PendingKind::Message,
-    };
+    let kind = if post.envelope.content.is_automatic() { PendingKind::Notification } else { PendingKind::Message };
     let (from, request) = (post.sender.address().clone(), post.request.clone());
     Arc::new(Parcel { pending, kind, letter, expires_at: post.expires_at, from, request })
 }

@@ -326,6 +326,8 @@ pub enum Write {
     PutDocument { user: UserId, kind: DocumentKind, name: Text, body: Bytes, expect: Expect },
     /// Drops a document, or is [`Outcome::Missing`]. A guard like [`Write::PutDocument`].
     DropDocument { user: UserId, kind: DocumentKind, name: Text, expect: Expect },
+    /// Writes something that nobody reads: who sees it done knows that the store keeps what it is given.
+    Mark,
     /// Forgets sessions and bindings that ended before `now`.
     Sweep { now: Time },
     /// Creates an account; [`StoreError::AddressTaken`] when one of the addresses has an owner.

@@ -199,7 +199,7 @@ impl Shell {
     fn draw(&self) {
         let view = self.engine.view();
         let mut screen = self.screen.lock().expect("the screen");
-        screen.online = *view.link() == wasm_core::client::view::Link::Online;
+        screen.online = view.link().is_online();
         for summary in view.threads() {
             let lines = view.thread(&summary.with).into_iter().flat_map(|thread| thread.bubbles(0..thread.len()).collect::<Vec<_>>());
             let lines = lines.map(|bubble| Line { text: bubble.text.to_string(), outgoing: bubble.outgoing, tick: bubble.tick }).collect();

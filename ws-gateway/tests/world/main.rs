@@ -14,5 +14,6 @@ mod messages;
 mod notices;
 mod notifications;
 mod phone;
+mod probes;
 mod registration;
 mod world;

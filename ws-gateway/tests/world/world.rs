@@ -54,6 +54,8 @@ struct Attached {
     /// Of so many messages on its wire one is lost; and how many there were.
     loses: Option<u64>,
     carried: u64,
+    /// What goes to it is lost: the responses, or else the requests.
+    deaf: Option<bool>,
     /// How often the device has opened a connection: what belongs to an earlier one does not reach a later one.
     sockets: u64,
 }
@@ -175,6 +177,8 @@ struct Site {
     next_flow: u64,
     /// Whether the disk answers.
     disk: bool,
+    /// Whether the disk takes no more.
+    full: bool,
     /// Whether the other sites cannot be reached.
     alone: bool,
 }
@@ -244,6 +248,7 @@ impl World {
                 addr: addr(index),
                 next_flow: 0,
                 disk: true,
+                full: false,
                 alone: false,
             }
         });
@@ -306,7 +311,16 @@ impl World {
         let phone = Phone::new(name, address, &password(address), index as u8 + 1, udp);
         let site = self.sites.iter().position(|site| Some(site.config.domains[0].as_str()) == address.domain()).unwrap();
         let link = udp.map_or(Link::Flow { open: None }, |addr| Link::Udp { addr });
-        self.phones.push(Attached { kind: Kind::Phone(Box::new(phone)), site, link, plugged: true, loses: None, carried: 0, sockets: 0 });
+        self.phones.push(Attached {
+            kind: Kind::Phone(Box::new(phone)),
+            site,
+            link,
+            plugged: true,
+            loses: None,
+            deaf: None,
+            carried: 0,
+            sockets: 0,
+        });
         Device(index)
     }
 
@@ -334,6 +348,7 @@ impl World {
             link,
             plugged: true,
             loses: None,
+            deaf: None,
             carried: 0,
             sockets: 0,
         });
@@ -430,6 +445,16 @@ impl World {
     /// Of so many messages to or from the device one is lost.
     pub fn lossy(&mut self, device: Device, every: u64) {
         self.phones[device.0].loses = Some(every);
+    }
+
+    /// Responses to a device are lost (`Some(true)`), or requests (`Some(false)`), or neither.
+    pub fn deafen(&mut self, device: Device, deaf: Option<bool>) {
+        self.phones[device.0].deaf = deaf;
+    }
+
+    /// The disk of a site is full, or has room again.
+    pub fn full(&mut self, site: usize, full: bool) {
+        self.sites[site].full = full;
     }
 
     /// The disk of a site stops answering, or answers again.

@@ -87,7 +87,7 @@ fn a_challenge_is_answered_with_the_password() {
     let mut stage = Stage::with(profile(Some(Secret::Password(Text::from("wonderland")))));
     stage.registrar = registrar();
     stage.input(Input::Lead);
-    assert_eq!(*stage.engine.view().link(), Link::Online);
+    assert!(stage.engine.view().link().is_online());
 
     let mut stage = Stage::with(profile(Some(Secret::Password(Text::from("looking-glass")))));
     stage.registrar = registrar();
@@ -108,12 +108,12 @@ fn a_dead_flow_is_noticed_and_replaced() {
     stage.pongs = false;
     stage.sends("bob", "are you there?");
     stage.advance(Duration::from_millis(13_900));
-    assert_eq!((stage.engine.view().link(), stage.connects), (&Link::Online, 1));
+    assert_eq!((stage.engine.view().link().is_online(), stage.connects), (true, 1));
     stage.advance(Duration::from_millis(200));
     assert!(matches!(stage.engine.view().link(), Link::Connecting { attempt: 1, retry_at: Some(_) }));
     stage.pongs = true;
     stage.advance(Duration::from_secs(1));
-    assert_eq!((stage.engine.view().link(), stage.connects), (&Link::Online, 2));
+    assert_eq!((stage.engine.view().link().is_online(), stage.connects), (true, 2));
     assert_eq!(stage.received.len(), 1, "what had no answer is sent again");
 }
 
@@ -122,7 +122,7 @@ fn a_dead_flow_is_noticed_and_replaced() {
 fn a_quiet_flow_is_kept_alive() {
     let mut stage = Stage::online();
     stage.advance(Duration::from_secs(3600));
-    assert_eq!((stage.engine.view().link(), stage.connects), (&Link::Online, 1));
+    assert_eq!((stage.engine.view().link().is_online(), stage.connects), (true, 1));
 }
 
 /// R346: attempts spread out while there is nobody, and come at once when the network is back or the user looks.
@@ -139,13 +139,13 @@ fn reconnecting_backs_off_and_hurries_when_there_is_hope() {
     assert_eq!(*stage.engine.view().link(), Link::Offline);
     stage.reachable = true;
     stage.input(Input::Network(true));
-    assert_eq!(*stage.engine.view().link(), Link::Online);
+    assert!(stage.engine.view().link().is_online());
     stage.reachable = false;
     stage.breaks();
     stage.advance(Duration::from_secs(100));
     stage.reachable = true;
     stage.input(Input::Visible(true));
-    assert_eq!(*stage.engine.view().link(), Link::Online);
+    assert!(stage.engine.view().link().is_online());
 }
 
 /// R345: a device that says it has no network is shown offline, and tried all the same, because devices err.
@@ -156,7 +156,7 @@ fn a_device_that_errs_about_its_network_comes_back() {
     assert_eq!(*stage.engine.view().link(), Link::Offline);
     assert!(!stage.open);
     stage.advance(Duration::from_secs(2));
-    assert_eq!(*stage.engine.view().link(), Link::Online);
+    assert!(stage.engine.view().link().is_online());
 }
 
 /// R001: a server in trouble is asked again after a while on the same socket, one that is silent on a new one.
@@ -168,7 +168,7 @@ fn a_registrar_in_trouble_is_tried_again() {
     assert!(matches!(stage.engine.view().link(), Link::Connecting { attempt: 1, retry_at: Some(_) }));
     stage.registrar = Registrar::Grants;
     stage.advance(Duration::from_secs(3));
-    assert_eq!((stage.engine.view().link(), stage.connects), (&Link::Online, 1));
+    assert_eq!((stage.engine.view().link().is_online(), stage.connects), (true, 1));
 
     let mut stage = Stage::new();
     stage.registrar = Registrar::IsSilent;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::stage::{Stage, address};
-use crate::client::view::{Link, Tick};
+use crate::client::view::Tick;
 use crate::client::{Command, Input, Socket};
 use crate::cpm::envelope::{Content, Envelope};
 use crate::cpm::ids::MessageId;
@@ -150,7 +150,7 @@ fn perform(stage: &mut Stage, model: &mut Model, step: Step, count: &mut usize) 
 
 /// The server passes on what waits for the device, in order, and forgets what is answered.
 fn push(stage: &mut Stage, model: &mut Model, answer_lost: bool) {
-    while *stage.engine.view().link() == Link::Online && !model.pending.is_empty() {
+    while stage.engine.view().link().is_online() && !model.pending.is_empty() {
         let envelope = model.pending[0].clone();
         assert_eq!(stage.arrives(&envelope), Status::OK);
         if answer_lost {

@@ -102,6 +102,9 @@ impl<'c> Batch<'c> {
             }
             Write::PutDocument { user, kind, name, body, expect } => self.put_document(*user, *kind, name, body, *expect),
             Write::DropDocument { user, kind, name, expect } => self.drop_document(*user, *kind, name, *expect),
+            Write::Mark => {
+                self.run("INSERT INTO counter (name, value) VALUES ('mark', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1", [])
+            }
             Write::Sweep { now } => {
                 self.run("DELETE FROM session WHERE expires_at <= ?1", [time(*now)])?;
                 self.run("DELETE FROM binding WHERE expires_at <= ?1", [time(*now)])

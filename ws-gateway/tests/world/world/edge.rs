@@ -7,10 +7,11 @@ use wasm_core::client::{self, Socket};
 use wasm_core::cpm::address::Address;
 use wasm_core::cpm::envelope::{Content, Envelope};
 use wasm_core::cpm::history::SeenUpTo;
+use wasm_core::cpm::probe;
 use wasm_core::wire::imdn::{Delivery, Display, Report};
 use wasm_core::wire::sip::{ContentType, Limits, Message, Method};
 use ws_gateway::node::{Function, Hop, Input, Loaded, Output, Query, Transport};
-use ws_gateway::store::{Store, Write};
+use ws_gateway::store::{Store, StoreError, Write};
 
 use super::{DISK, Device, Kind, Link, Parcel, WIRE, World};
 use crate::browser::Want;
@@ -131,7 +132,10 @@ impl World {
             Output::Send { hop, message } => self.send(site, &core, &hop, message),
             Output::Commit { ticket, unit } => {
                 if self.sites[site].disk {
-                    let result = self.sites[site].store.commit(vec![unit]).remove(0);
+                    let result = match self.sites[site].full {
+                        true => Err(StoreError::Full),
+                        false => self.sites[site].store.commit(vec![unit]).remove(0),
+                    };
                     self.wire(DISK, Parcel::Site { site, input: Input::Stored { ticket, result } });
                 }
             }
@@ -183,6 +187,9 @@ impl World {
         });
         if let Some(device) = phone {
             self.arrows.push(arrow(self.phones[device].name().to_owned()));
+            if self.phones[device].deaf.is_some_and(|deaf| deaf == matches!(parsed, Message::Response(_))) {
+                return;
+            }
             let flow = if let Hop::Flow(flow) = hop { Some(*flow) } else { None };
             return self.wire(WIRE, Parcel::Device { device, bytes, flow });
         }
@@ -236,6 +243,7 @@ fn label(message: &Message) -> String {
                     Report::Display(Display::Displayed) => "MESSAGE (IMDN displayed)".into(),
                     _ => "MESSAGE (IMDN)".into(),
                 },
+                Ok(content) if probe::is_probe(&content) => "MESSAGE (probe)".into(),
                 _ if plain => "MESSAGE (plain)".into(),
                 _ => "MESSAGE".into(),
             }
