@@ -17,7 +17,7 @@
 //! | round | 6 s | the probe has stopped somewhere: another one after 2.5-5 s, doubling up to 120 s |
 //! | refresh | 80-90 % of the granted interval | REGISTER, see `sip::registration` |
 //! | no answer | 32 s (Timer F) | counts as a failure that passes |
-//! | sending again | 1-2 s, doubling up to 60 s, or Retry-After | the same message again; after 8 failures it has failed |
+//! | sending again | 1-2 s, doubling up to 60 s, or Retry-After | the same message again; after 8 failures while messages flow it has failed |
 //! | history | 30 s; then 1-2 s, doubling up to 120 s | the question is asked again |
 //! | composing | 15 s without a key; 60 s | others are told that it is over; that it goes on |
 //! | writer | what the other side says, 120 s if nothing, at most 300 s | they do not write any more |

@@ -12,6 +12,7 @@ use super::failure::Failure;
 use super::link::display_name;
 use super::record::{Message, Notice, Place, Record};
 use super::sorted::SortedMap;
+use super::view::Flow;
 use crate::cpm::address::Address;
 use crate::cpm::envelope::{Content, Envelope};
 use crate::cpm::ids::MessageId;
@@ -163,10 +164,13 @@ impl Outbox {
         }
     }
 
-    /// The first of a lane is to be tried again, unless it was tried too often: then the answer is false.
-    fn again(&mut self, now: Time, lane: &Lane, wait: Option<Duration>) -> bool {
+    /// The first of a lane is to be tried again, unless it was tried too often: then the answer is false. While nothing flows, that is not
+    /// the message's fault, and it waits.
+    fn again(&mut self, now: Time, lane: &Lane, wait: Option<Duration>, flows: bool) -> bool {
         let Some(progress) = self.lanes.get_mut(lane) else { return true };
-        progress.failures += 1;
+        if flows || progress.failures + 1 < ATTEMPTS {
+            progress.failures += 1;
+        }
         if progress.failures >= ATTEMPTS {
             return false;
         }
@@ -296,6 +300,7 @@ impl Engine {
     }
 
     fn settle(&mut self, now: Time, what: What, outcome: Outcome) {
+        let flows = !matches!(self.probe.flow(), Flow::Stopped { .. });
         match what {
             What::Typing { to } => {
                 if let Outcome::Refused(_) = outcome {
@@ -306,7 +311,7 @@ impl Engine {
                 let failure = match outcome {
                     Outcome::Accepted => None,
                     Outcome::Refused(failure) => Some(failure),
-                    Outcome::Later { wait } if self.outbox.again(now, &lane, wait) => return self.probe.suspect(now),
+                    Outcome::Later { wait } if self.outbox.again(now, &lane, wait, flows) => return self.probe.suspect(now),
                     Outcome::Later { .. } | Outcome::Challenged => Some(Failure::NoAnswer),
                 };
                 self.outbox.advance(&lane);
@@ -316,7 +321,7 @@ impl Engine {
             }
             What::Notice { lane, key } => {
                 if let Outcome::Later { wait } = outcome
-                    && self.outbox.again(now, &lane, wait)
+                    && self.outbox.again(now, &lane, wait, flows)
                 {
                     return;
                 }

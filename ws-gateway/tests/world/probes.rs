@@ -97,8 +97,9 @@ fn the_store_is_in_trouble() {
         repair(&mut w, a);
         w.advance(SECOND * 2);
         assert!(matches!(flow(&w, a), Flow::Proven(_)));
-        w.advance(SECOND * 40);
-        assert_eq!(w.history(&alice, &bob).len(), 1);
+        w.advance(SECOND);
+        // A disk that did not answer has not said no either: the message is still on its way there.
+        assert_eq!(w.history(&alice, &bob).len(), usize::from(full));
     }
 }
 
