@@ -50,15 +50,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wasm_core::cpm::envelope::Content;
+use wasm_core::sip::dialog::DialogId;
 use wasm_core::sip::transaction::{ClientId, ServerId};
 use wasm_core::wire::sip::{Method, Request, Response, Status};
 use wasm_core::{Entropy, Time};
 
-use crate::node::{Directory, Loaded, MsrpCommand, MsrpEvent, NodeConfig, Notice, Outlet, Query, Ticket};
+use crate::node::{Directory, Loaded, MsrpCommand, NodeConfig, Notice, Outlet, Query, SessionId, Ticket};
 use crate::sip_core::location::BindingId;
 use crate::sip_core::refusal::Refusal;
 use crate::sip_core::{Core, Service};
-use crate::store::{Applied, PendingId, StoreError, Unit, UserId};
+use crate::sip_core::routing::Destination;
+use crate::store::{Applied, HeldPage, PendingId, Queued, StoreError, Unit, UserId};
+use deferred::{Decision, Followers, Session};
 use lanes::Parcel;
 use mailbox::Mailbox;
 use post::{Post, PostKey};
@@ -126,6 +129,18 @@ enum Awaited {
     Queue(UserId, BindingId),
     /// What has expired.
     Expired,
+    /// What users are to be told of again.
+    Reminders,
+    /// What waits for a user's decision, for the devices that follow it.
+    List(UserId),
+    /// The same, for a device that wants all of it.
+    Everything(SessionId),
+    /// Entries that a device decides on.
+    Window(SessionId),
+    /// What becomes of such an entry.
+    Decided(Option<SessionId>, Box<Queued>, Decision),
+    /// How long such an entry waits, or when it is recalled.
+    Noted(UserId, PendingId),
 }
 
 /// A request of the service's that is under way.
@@ -135,14 +150,26 @@ enum Flight {
     Device { user: UserId, binding: BindingId, outlet: Option<Outlet>, parcel: Arc<Parcel>, plain: bool },
     /// To a peer, for a letter.
     Peer(LetterId),
+    /// To a device that follows what waits for a decision.
+    List(UserId, DialogId),
+    /// The offer of a session.
+    Offer(SessionId),
+    /// The end of a session.
+    Bye,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Alarm {
     /// Its sender has waited long enough.
     Letter(LetterId),
     /// A stalled lane of this user may try again.
     Lanes(UserId),
+    /// Somebody who follows a user's list may be told of it, or their time is over.
+    List(UserId),
+    /// A device has not taken a session.
+    Offer(SessionId),
+    /// A device has not ended a session.
+    Goodbye(SessionId),
     /// Time to ask the store what has expired.
     Scan,
 }
@@ -170,6 +197,11 @@ pub(crate) struct Participating {
     probes: Probes,
     /// Expired queue entries whose end is on its way to the disk.
     burying: HashSet<PendingId>,
+    /// Entries of the queue that a session carries which their recipient asked for: nothing for the lanes.
+    carrying: HashSet<PendingId>,
+    /// Who follows whose list of what waits for a decision.
+    followers: HashMap<UserId, Followers>,
+    sessions: HashMap<SessionId, Session>,
     /// Which devices were told of a letter out of band while they were still being tried.
     told: HashSet<(LetterId, Outlet)>,
     alarms: BinaryHeap<Reverse<(Time, Alarm)>>,
@@ -193,6 +225,9 @@ impl Participating {
             recent: Recent::new(REMEMBERED),
             probes: Probes::default(),
             burying: HashSet::new(),
+            carrying: HashSet::new(),
+            followers: HashMap::new(),
+            sessions: HashMap::new(),
             told: HashSet::new(),
             alarms: BinaryHeap::new(),
             effects: VecDeque::new(),
@@ -227,11 +262,9 @@ impl Participating {
     }
 
     pub(crate) fn timeout(&mut self, hand: &mut Hand<'_>) {
-        while let Some(&Reverse((at, alarm))) = self.alarms.peek() {
-            if at > hand.now {
-                break;
-            }
-            self.alarms.pop();
+        while self.next_timeout().is_some_and(|at| at <= hand.now)
+            && let Some(Reverse((_, alarm))) = self.alarms.pop()
+        {
             match alarm {
                 Alarm::Letter(id) => {
                     if self.letters.get(&id).is_some_and(|letter| matches!(letter.phase, Phase::Delivering { .. })) {
@@ -241,9 +274,15 @@ impl Participating {
                     self.probe_overdue(hand, id);
                 }
                 Alarm::Lanes(user) => self.wake(hand, user),
+                Alarm::List(user) => self.look(hand, user),
+                Alarm::Offer(session) => self.offer_overdue(hand, &session),
+                Alarm::Goodbye(session) => self.goodbye(hand, &session),
                 // What is about to go must not be found again, or its sender would hear of it twice.
                 Alarm::Scan if !self.burying.is_empty() => self.alarms.push(Reverse((hand.now + BREATH, Alarm::Scan))),
-                Alarm::Scan => self.load(Awaited::Expired, Query::Expired { before: hand.now, limit: PAGE }),
+                Alarm::Scan => {
+                    self.load(Awaited::Reminders, Query::Reminders { before: hand.now, limit: PAGE });
+                    self.load(Awaited::Expired, Query::Expired { before: hand.now, limit: PAGE });
+                }
             }
         }
     }
@@ -251,22 +290,15 @@ impl Participating {
     /// What the core has to say.
     pub(crate) fn service(&mut self, hand: &mut Hand<'_>, service: Service) {
         match service {
-            Service::Request { id, source, destination, request } => self.message(hand, id, &source, destination, request),
+            Service::Request { id, source, destination: Destination::Deferred, hop, request } => {
+                self.queue_asked(hand, id, &source, hop, &request);
+            }
+            Service::Request { id, source, destination, request, .. } => self.message(hand, id, &source, destination, request),
             Service::Response { id, response } => self.landed(hand, id, response),
             Service::Failed { id, status } => self.landed(hand, id, Response::new(status)),
             // The third party's registration: watch that user from now on (R014).
             Service::Registered { user } => hand.core.watch(user),
             Service::Notified { user, changes } => self.notified(hand, user, &changes),
-        }
-    }
-
-    /// Something of an MSRP session. One that nobody has a use for ends.
-    pub(crate) fn msrp(&mut self, _hand: &mut Hand<'_>, event: MsrpEvent) {
-        match event {
-            MsrpEvent::Opened { session } | MsrpEvent::Received { session, .. } => {
-                self.effects.push_back(Effect::Msrp(MsrpCommand::Close { session }));
-            }
-            MsrpEvent::Sent { .. } | MsrpEvent::Closed { .. } => {}
         }
     }
 
@@ -292,7 +324,12 @@ impl Participating {
                     }
                 }
             }
-            (Some(Awaited::Queue(..) | Awaited::Expired) | None, _) => {}
+            (Some(Awaited::Decided(session, entry, decision)), result) => self.decided(hand, session.as_ref(), &entry, decision, result),
+            (Some(Awaited::Noted(user, pending)), _) => {
+                self.burying.remove(&pending);
+                self.list_changed(hand, user);
+            }
+            (Some(_) | None, _) => {}
         }
     }
 
@@ -322,9 +359,16 @@ impl Participating {
                 let queued = if let Ok(Loaded::Pending(queued)) = result { queued } else { Vec::new() };
                 let pause = if queued.len() < PAGE { self.config.policy.expiry_scan } else { BREATH };
                 self.alarms.push(Reverse((hand.now + pause, Alarm::Scan)));
-                self.expired(hand, &queued);
+                self.expired(hand, queued);
             }
-            (Some(Awaited::Settled(..)) | None, _) => {}
+            (Some(Awaited::Reminders), Ok(Loaded::Pending(queued))) => self.reminded(hand, &queued),
+            (Some(Awaited::List(user)), Ok(Loaded::Held(page))) => self.listed(hand, user, Some(page)),
+            (Some(Awaited::List(user)), _) => self.listed(hand, user, None),
+            (Some(Awaited::Everything(session)), Ok(Loaded::Held(page))) => self.everything(hand, &session, page),
+            (Some(Awaited::Everything(session)), _) => self.everything(hand, &session, HeldPage::default()),
+            (Some(Awaited::Window(session)), Ok(Loaded::Pending(entries))) => self.window(hand, &session, entries),
+            (Some(Awaited::Window(session)), _) => self.window(hand, &session, Vec::new()),
+            (Some(Awaited::Settled(..) | Awaited::Decided(..) | Awaited::Noted(..) | Awaited::Reminders) | None, _) => {}
         }
     }
 

@@ -45,6 +45,7 @@ use wasm_core::cpm::ids::InstanceId;
 use crate::node::{Closing, Directory, FlowId, Function, Hop, NodeConfig, Sighting, Step, Ticket, Transport};
 use crate::store::{StoredBinding, Unit, UserId};
 use flows::Flows;
+pub(crate) use dispatch::EVENTS;
 use front_door::Source;
 use gruu::Gruus;
 use location::{Change, Location};
@@ -88,7 +89,7 @@ pub(crate) enum Effect {
 #[expect(clippy::large_enum_variant, reason = "it lives for the time of one input")]
 pub(crate) enum Service {
     /// A request that triggers the service. It has to be answered.
-    Request { id: ServerId, source: Source, destination: Destination, request: Request },
+    Request { id: ServerId, source: Source, destination: Destination, hop: Hop, request: Request },
     /// A final response to a request of the service's.
     Response { id: ClientId, response: Response },
     /// A request of the service's came to nothing.

@@ -63,6 +63,9 @@ pub struct Item {
     pub content_types: Vec<Text>,
     /// Until when it waits.
     pub expires: Time,
+    /// When the person wants to be told of it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remind: Option<Time>,
 }
 
 /// What is to be done with messages of the queue, one action for each.
@@ -122,7 +125,7 @@ impl Item {
     fn parse(xml: &mut Reader<'_>, element: &Element<'_>) -> Result<Item, XmlError> {
         let id = DeferredId(number(xml, element, "id")?);
         let size = number(xml, element, "size")?;
-        let (mut from, mut subject, mut date, mut expires, mut content_types) = (None, None, None, None, Vec::new());
+        let (mut from, mut subject, mut date, mut expires, mut remind, mut content_types) = (None, None, None, None, None, Vec::new());
         while let Some(child) = xml.child()? {
             match child.name() {
                 _ if !child.within(XML_NAMESPACE) => xml.skip()?,
@@ -133,6 +136,7 @@ impl Item {
                 "subject" => subject = Some(xml.token()?).filter(|subject| !subject.is_empty()),
                 "date" => date = Some(time(xml, "date")?),
                 "expires" => expires = Some(time(xml, "expires")?),
+                "remind" => remind = Some(time(xml, "remind")?),
                 "content-type" if content_types.len() == MOST_TYPES => return Err(xml.fault(Fault::TooLarge)),
                 "content-type" => content_types.push(xml.token()?),
                 _ => xml.skip()?,
@@ -143,6 +147,7 @@ impl Item {
             size,
             subject,
             content_types,
+            remind,
             from: from.ok_or_else(|| xml.fault(Fault::Missing("from")))?,
             date: date.ok_or_else(|| xml.fault(Fault::Missing("date")))?,
             expires: expires.ok_or_else(|| xml.fault(Fault::Missing("expires")))?,
@@ -157,6 +162,9 @@ impl Item {
         }
         xml.leaf("date", &[], &self.date.to_rfc3339());
         xml.leaf("expires", &[], &self.expires.to_rfc3339());
+        if let Some(remind) = self.remind {
+            xml.leaf("remind", &[], &remind.to_rfc3339());
+        }
         for kind in self.content_types.iter().take(MOST_TYPES) {
             xml.leaf("content-type", &[], kind);
         }
@@ -259,8 +267,10 @@ mod tests {
     fn item() -> impl Strategy<Value = Item> {
         let time = || (0..4_000_000_000_000u64).prop_map(Time);
         let word = "[a-zA-Z0-9&<>\"é/+.-]{1,20}";
-        (any::<u64>(), "[a-z0-9]{1,8}", prop::option::of(word), time(), any::<u64>(), prop::collection::vec(word, 0..4), time()).prop_map(
-            |(id, user, subject, date, size, types, expires)| Item {
+        let types = prop::collection::vec(word, 0..4);
+        let remind = prop::option::of(time());
+        (any::<u64>(), "[a-z0-9]{1,8}", prop::option::of(word), time(), any::<u64>(), types, time(), remind).prop_map(
+            |(id, user, subject, date, size, types, expires, remind)| Item {
                 id: DeferredId(id),
                 from: Address::parse(&format!("sip:{user}@tandem.test")).unwrap(),
                 subject: subject.map(Text::from),
@@ -268,6 +278,7 @@ mod tests {
                 size,
                 content_types: types.into_iter().map(Text::from).collect(),
                 expires,
+                remind,
             },
         )
     }

@@ -6,6 +6,8 @@
 //! is `None`. Who sent a message is taken from the network's assertion where there is one, never from CPIM, which the sender writes as
 //! they like.
 
+mod session;
+
 use bytes::Bytes;
 use thiserror::Error;
 
@@ -272,6 +274,15 @@ impl Envelope {
         cpim
     }
 
+    /// The identifiers with the names of their headers.
+    fn identifiers(&self) -> [(HeaderName, Option<&Text>); 3] {
+        [
+            (HeaderName::ConversationId, self.conversation.as_ref().map(ConversationId::text)),
+            (HeaderName::ContributionId, self.contribution.as_ref().map(ContributionId::text)),
+            (HeaderName::InReplyToContributionId, self.in_reply_to.as_ref().map(ContributionId::text)),
+        ]
+    }
+
     fn request(&self, content_type: &str, body: Bytes) -> Request {
         let mut request = Request::new(Method::Message, self.to.to_uri());
         let headers = &mut request.headers;
@@ -280,12 +291,7 @@ impl Envelope {
         headers.put(&sip::From(from));
         headers.put(&sip::To::new(self.to.to_uri()));
         headers.push(HeaderName::PPreferredService, feature::PAGER);
-        let identifiers = [
-            (HeaderName::ConversationId, self.conversation.as_ref().map(ConversationId::text)),
-            (HeaderName::ContributionId, self.contribution.as_ref().map(ContributionId::text)),
-            (HeaderName::InReplyToContributionId, self.in_reply_to.as_ref().map(ContributionId::text)),
-        ];
-        for (name, id) in identifiers {
+        for (name, id) in self.identifiers() {
             if let Some(id) = id {
                 headers.push(name, id);
             }
@@ -360,7 +366,15 @@ impl Envelope {
 
 /// The identifier in a header; an empty one is none.
 fn identifier<T>(headers: &Headers, name: HeaderName, parse: fn(&Text) -> Option<T>) -> Result<Option<T>, EnvelopeError> {
-    match headers.get(&name).filter(|text| !text.is_empty()) {
+    identifier_of(|name| headers.get(name), name, parse)
+}
+
+fn identifier_of<'h, T>(
+    header: impl Fn(&HeaderName) -> Option<&'h Text>,
+    name: HeaderName,
+    parse: fn(&Text) -> Option<T>,
+) -> Result<Option<T>, EnvelopeError> {
+    match header(&name).filter(|text| !text.is_empty()) {
         Some(text) => parse(text).map(Some).ok_or(EnvelopeError::Identifier(name)),
         None => Ok(None),
     }

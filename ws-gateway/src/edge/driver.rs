@@ -437,6 +437,9 @@ fn load(store: &dyn Store, query: Query) -> Result<Loaded, StoreError> {
     match query {
         Query::Pending { user, after, limit } => store.pending(user, after, limit).map(Loaded::Pending),
         Query::Expired { before, limit } => store.expired(before, limit).map(Loaded::Pending),
+        Query::Held { user, limit } => store.held(user, limit).map(Loaded::Held),
+        Query::HeldEntries { user, ids } => store.held_entries(user, &ids).map(Loaded::Pending),
+        Query::Reminders { before, limit } => store.reminders(before, limit).map(Loaded::Pending),
         Query::Messages { user, direction, message_id } => store.message(user, direction, &message_id).map(Loaded::Messages),
     }
 }

@@ -13,7 +13,7 @@ use wasm_core::wire::msrp::MsrpUri;
 use wasm_core::wire::sip::Message;
 use wasm_core::{Text, Time};
 
-use crate::store::{Account, Applied, Direction, Entry, PendingId, Queued, StoreError, StoredBinding, Unit, UserId};
+use crate::store::{Account, Applied, Direction, Entry, HeldPage, PendingId, Queued, StoreError, StoredBinding, Unit, UserId};
 
 /// A connection, numbered by whoever owns the sockets; a number is never used twice in one run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -263,6 +263,27 @@ pub enum Query {
         /// At most so many.
         limit: usize,
     },
+    /// What a user has to decide on: [`Loaded::Held`].
+    Held {
+        /// Whose.
+        user: UserId,
+        /// The oldest so many.
+        limit: usize,
+    },
+    /// Those of these that a user still has to decide on: [`Loaded::Pending`].
+    HeldEntries {
+        /// Whose.
+        user: UserId,
+        /// Which.
+        ids: Vec<PendingId>,
+    },
+    /// What users are to be told of again: [`Loaded::Pending`].
+    Reminders {
+        /// Those whose time had come before.
+        before: Time,
+        /// At most so many.
+        limit: usize,
+    },
     /// The messages with one identifier in a user's box: [`Loaded::Messages`].
     Messages {
         /// Whose box.
@@ -279,6 +300,8 @@ pub enum Query {
 pub enum Loaded {
     /// In the order in which it was queued.
     Pending(Vec<Queued>),
+    /// What waits for a decision.
+    Held(HeldPage),
     /// Usually one or none.
     Messages(Vec<Entry>),
 }

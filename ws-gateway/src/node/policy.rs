@@ -21,6 +21,8 @@ pub struct Policy {
     pub delivery_wait: Duration,
     /// The longest time a message waits for its recipient; a sender may ask for less.
     pub message_expiry: Duration,
+    /// The longest time it waits when its recipient wants its time extended.
+    pub extended_expiry: Duration,
     /// How often the store is asked for what has expired.
     pub expiry_scan: Duration,
     /// How long a device that failed to answer is left alone before the next try.
@@ -53,6 +55,7 @@ impl Default for Policy {
             max_expires: 7200,
             delivery_wait: Duration::from_secs(3),
             message_expiry: Duration::from_secs(7 * 24 * 3600),
+            extended_expiry: Duration::from_secs(30 * 24 * 3600),
             expiry_scan: Duration::from_secs(30),
             lane_retry: Duration::from_secs(60),
             max_subscription: 7200,

@@ -1,16 +1,28 @@
 //! What waits in the store for a user's devices: written as a request, read as a parcel, and given up in the end (R050).
 
+mod list;
+mod pull;
+mod push;
+mod session;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
 use wasm_core::cpm::deferred::{LONGEST_SUBJECT, MOST_TYPES};
 use wasm_core::cpm::envelope::Envelope;
+use wasm_core::cpm::preferences::{Absence, DeferredDelivery, Expiry, Letter};
 use wasm_core::wire::mime::multipart::Multipart;
 use wasm_core::wire::sip::{ContentType, HeaderName, Limits, Message, Request, TypedHeader, Via};
 use wasm_core::{Text, Time};
 
 use super::lanes::Parcel;
-use crate::store::{About, PendingKind, Queued};
+use super::post::Post;
+use super::{Awaited, Hand, Mailbox, Participating};
+use crate::node::Policy;
+use crate::store::{About, PendingKind, Queued, Unit, UserId, Write};
+pub(super) use list::Followers;
+pub(super) use pull::Decision;
+pub(super) use session::Session;
 
 /// The longest media type that is told, in characters.
 const LONGEST_TYPE: usize = 80;
@@ -37,6 +49,49 @@ pub(super) fn decode(bytes: &Bytes) -> Option<Request> {
 pub(super) struct Hold {
     /// When the recipient is to be told of it again.
     pub(super) remind_at: Option<Time>,
+}
+
+impl Participating {
+    /// Whether a message is to wait for its recipient's decision: no device answers, and the recipient wants to be asked (R049, R190).
+    pub(super) fn hold(&self, hand: &Hand<'_>, post: &Post) -> Option<Hold> {
+        let user = post.recipient.user()?;
+        let preferences = hand.directory.preferences(user);
+        let profile = preferences.profile(None, hand.now);
+        if profile.deferred_delivery != DeferredDelivery::Notify || self.mailboxes.get(&user).is_some_and(Mailbox::is_reachable) {
+            return None;
+        }
+        let content = &post.envelope.content;
+        let letter = Letter { from: Some(post.sender.address()), size: content.body().len() as u64, content_type: content.content_type() };
+        let asks = profile.unavailable(letter, &[]) == Absence::Defer(DeferredDelivery::Notify);
+        asks.then(|| Hold { remind_at: next_reminder(hand, post.recipient.user(), post.expires_at) })
+    }
+
+    /// What users wanted to be told of again by now (R191).
+    pub(super) fn reminded(&mut self, hand: &mut Hand<'_>, queued: &[Queued]) {
+        for entry in queued {
+            let (user, id, expires_at) = (entry.pending.user, entry.id, entry.pending.expires_at);
+            if !self.burying.insert(id) {
+                continue;
+            }
+            let at = next_reminder(hand, Some(user), expires_at);
+            self.commit(Awaited::Noted(user, id), Unit::from(Write::Remind { user, id, at }));
+            if let Some(request) = decode(&entry.pending.request) {
+                self.tell_again(hand, user, &request, expires_at);
+            }
+        }
+    }
+}
+
+/// When a user who wants it is told again by itself.
+fn next_reminder(hand: &Hand<'_>, user: Option<UserId>, expires_at: Time) -> Option<Time> {
+    let every = hand.directory.preferences(user?).profile(None, hand.now).remind_every?;
+    Some(hand.now + every).filter(|at| *at < expires_at)
+}
+
+/// What becomes of a message whose time is over.
+pub(super) fn expiry(hand: &Hand<'_>, policy: &Policy, entry: &Queued) -> Expiry {
+    let preferences = hand.directory.preferences(entry.pending.user);
+    preferences.profile(None, hand.now).expired(entry.pending.arrived_at, hand.now, policy.extended_expiry)
 }
 
 /// What the recipient is told of a message that is held.

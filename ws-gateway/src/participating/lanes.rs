@@ -19,7 +19,7 @@ use wasm_core::cpm::address::Address;
 use wasm_core::wire::sip::Request;
 
 use super::LetterId;
-use crate::node::Outlet;
+use crate::node::{Outlet, SessionId};
 use crate::sip_core::location::BindingId;
 use crate::store::{PendingId, PendingKind};
 
@@ -42,6 +42,26 @@ pub(super) struct Parcel {
     pub(super) request: Request,
 }
 
+/// How a device gets what is in its lane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Carrier {
+    /// As MESSAGEs.
+    Message,
+    /// In a session that the device has not taken yet: nothing is sent meanwhile.
+    Offered(SessionId),
+    /// In this session.
+    Session(SessionId),
+}
+
+impl Carrier {
+    pub(super) fn session(&self) -> Option<&SessionId> {
+        match self {
+            Carrier::Message => None,
+            Carrier::Offered(session) | Carrier::Session(session) => Some(session),
+        }
+    }
+}
+
 #[derive(Debug, PartialEq, Eq)]
 enum State {
     Live,
@@ -61,6 +81,9 @@ pub(super) struct Lane {
     pub(super) binding: BindingId,
     /// How the device can be told of something when this lane cannot.
     pub(super) outlet: Option<Outlet>,
+    /// Whether the device takes sessions of deferred messages, and has not been offered one.
+    pub(super) offers: bool,
+    pub(super) carrier: Carrier,
     state: State,
     /// To be sent, in order.
     queue: VecDeque<Arc<Parcel>>,
@@ -86,7 +109,18 @@ impl Lane {
     /// A lane that begins with what the store has, if it may have anything.
     pub(super) fn new(binding: BindingId, outlet: Option<Outlet>, limit: usize, waiting: bool) -> Self {
         let state = if waiting { State::Catching { after: None, asked: false } } else { State::Live };
-        Lane { binding, outlet, state, queue: VecDeque::new(), held: VecDeque::new(), caught: HashSet::new(), flying: Vec::new(), limit }
+        Lane {
+            binding,
+            outlet,
+            offers: false,
+            carrier: Carrier::Message,
+            state,
+            queue: VecDeque::new(),
+            held: VecDeque::new(),
+            caught: HashSet::new(),
+            flying: Vec::new(),
+            limit,
+        }
     }
 
     /// Adds a parcel that has just come.
@@ -142,13 +176,33 @@ impl Lane {
 
     /// The next parcel that may be sent.
     pub(super) fn next(&mut self) -> Option<Arc<Parcel>> {
-        if self.flying.len() >= WIDTH {
+        if self.flying.len() >= WIDTH || matches!(self.carrier, Carrier::Offered(_)) {
             return None;
         }
         let at = self.queue.iter().position(|parcel| !self.flying.contains(&parcel.from))?;
         let parcel = self.queue.remove(at)?;
         self.flying.push(parcel.from.clone());
         Some(parcel)
+    }
+
+    /// Whether something waited that would go best in a session, which is to be offered now.
+    pub(super) fn wants_session(&self) -> bool {
+        let waited = |parcel: &Arc<Parcel>| parcel.kind == PendingKind::Message && parcel.letter.is_none();
+        self.offers && self.queue.iter().any(waited)
+    }
+
+    /// The session that has nothing left to carry.
+    pub(super) fn done(&self) -> Option<&SessionId> {
+        let empty = self.state == State::Live && self.queue.is_empty() && self.flying.is_empty();
+        self.carrier.session().filter(|_| empty)
+    }
+
+    /// Looks into the store again: something there is for the devices now.
+    pub(super) fn catch_up(&mut self) {
+        match self.state {
+            State::Live | State::Catching { .. } => self.state = State::Catching { after: None, asked: false },
+            State::Stalled { .. } => {}
+        }
     }
 
     /// A parcel is no longer under way.

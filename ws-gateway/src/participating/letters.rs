@@ -82,7 +82,7 @@ impl Participating {
                 self.probe(hand, id, user);
             }
             (Content::Text(_) | Content::Other { .. }, Party::User { .. }) => {
-                let hold = None;
+                let hold = self.hold(hand, &letter.post);
                 let unit = terminating::unit(hand.now, &letter.post, hold);
                 self.letters.insert(id, Letter { phase: Phase::Committing, held: hold.is_some(), ..letter });
                 self.commit(Awaited::Letter(id), unit);
@@ -204,7 +204,8 @@ impl Participating {
                 let (label, held) = (post.label(), letter.held);
                 self.tell_absent(hand, user, &parcel);
                 if held {
-                    return self.answer(hand, id, Status::ACCEPTED);
+                    self.answer(hand, id, Status::ACCEPTED);
+                    return self.list_changed(hand, user);
                 }
                 if pending.is_some() {
                     self.waits(user);

@@ -10,10 +10,12 @@ use wasm_core::Text;
 use wasm_core::cpm::address::Address;
 use wasm_core::cpm::envelope::{Content, Envelope};
 use wasm_core::cpm::feature;
+use wasm_core::cpm::preferences::Expiry;
 use wasm_core::wire::imdn::{Delivery, Report};
 use wasm_core::wire::sip::{CSeq, CallId, From, HeaderName, MaxForwards, Method, Request, Response, Status};
 
-use super::lanes::{Lane, Parcel, Put};
+use super::deferred::Decision;
+use super::lanes::{Carrier, Lane, Parcel, Put};
 use super::post::{Party, Post};
 use super::{Alarm, Awaited, Flight, Hand, PAGE, Participating, deferred, notices, post};
 use crate::node::{Function, Outlet, Query};
@@ -65,6 +67,11 @@ impl Mailbox {
         self.lanes.iter().any(|lane| lane.outlet.as_ref() == Some(outlet) && lane.wakes().is_none())
     }
 
+    /// Whether a device is there that answers, as far as is known.
+    pub(super) fn is_reachable(&self) -> bool {
+        self.lanes.iter().any(|lane| lane.wakes().is_none())
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.lanes.is_empty() && self.settled.is_empty() && self.reading == 0
     }
@@ -88,13 +95,13 @@ fn concerns(hand: &Hand<'_>, user: UserId, binding: BindingId, parcel: &Parcel) 
         ControlFlow::Continue(Destination::User { device, .. }) => {
             !peers && hand.core.location().get(user, binding).is_some_and(|binding| device.is(binding))
         }
-        ControlFlow::Continue(Destination::Node | Destination::Route(_)) | ControlFlow::Break(_) => false,
+        ControlFlow::Continue(Destination::Node | Destination::Deferred | Destination::Route(_)) | ControlFlow::Break(_) => false,
     }
 }
 
 /// What a device's answer means for the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reply {
+pub(super) enum Reply {
     Took,
     /// Not in CPIM.
     Plainer,
@@ -133,10 +140,12 @@ impl Participating {
             let mailbox = self.mailboxes.entry(user).or_default();
             match change.cause {
                 Cause::Registered => {
-                    let lane = Lane::new(binding, notices::outlet(&change.binding), self.config.limits.lane, waiting);
+                    let mut lane = Lane::new(binding, notices::outlet(&change.binding), self.config.limits.lane, waiting);
+                    lane.offers = change.binding.takes(feature::Service::Deferred);
                     match mailbox.lane(binding) {
                         Some(old) => {
                             let old = std::mem::replace(old, lane);
+                            self.lane_ended(hand, &old);
                             self.left(hand, user, old.outlet.clone(), &old.dissolve());
                         }
                         None => mailbox.lanes.push(lane),
@@ -146,12 +155,42 @@ impl Participating {
                 Cause::Expired | Cause::Unregistered | Cause::Deactivated => {
                     if let Some(at) = mailbox.lanes.iter().position(|lane| lane.binding == binding) {
                         let lane = mailbox.lanes.remove(at);
+                        self.lane_ended(hand, &lane);
                         self.left(hand, user, lane.outlet.clone(), &lane.dissolve());
                     }
                 }
             }
         }
         self.run(hand, user);
+    }
+
+    /// A lane is no more, nor is its session.
+    fn lane_ended(&mut self, hand: &mut Hand<'_>, lane: &Lane) {
+        if let Some(session) = lane.carrier.session() {
+            self.abandon(hand, session);
+        }
+    }
+
+    /// How a device gets what is in its lane.
+    pub(super) fn carrier(&self, user: UserId, binding: BindingId) -> Option<Carrier> {
+        let lanes = &self.mailboxes.get(&user)?.lanes;
+        lanes.iter().find(|lane| lane.binding == binding).map(|lane| lane.carrier.clone())
+    }
+
+    /// From now on a device gets what is in its lane so.
+    pub(super) fn carry(&mut self, user: UserId, binding: BindingId, carrier: Carrier) {
+        if let Some(lane) = self.mailboxes.get_mut(&user).and_then(|mailbox| mailbox.lane(binding)) {
+            lane.carrier = carrier;
+        }
+    }
+
+    /// Something in the store is for a user's devices that they may not have been told of.
+    pub(super) fn catch_up(&mut self, hand: &mut Hand<'_>, user: UserId) {
+        self.waits(user);
+        if let Some(mailbox) = self.mailboxes.get_mut(&user) {
+            mailbox.lanes.iter_mut().for_each(Lane::catch_up);
+            self.run(hand, user);
+        }
     }
 
     /// Nobody will try these on a device now: their senders need not wait, and the device may have to be told otherwise.
@@ -176,15 +215,24 @@ impl Participating {
     }
 
     /// Sends what may be sent to a user's devices, and asks the store where a lane wants more.
-    fn run(&mut self, hand: &mut Hand<'_>, user: UserId) {
+    pub(super) fn run(&mut self, hand: &mut Hand<'_>, user: UserId) {
         let mut nth = 0;
         while let Some(lane) = self.mailboxes.get_mut(&user).and_then(|mailbox| mailbox.lanes.get_mut(nth)) {
             let binding = lane.binding;
+            if lane.wants_session() {
+                lane.offers = false;
+                self.offer(hand, user, binding);
+                continue;
+            }
             if let Some(parcel) = lane.next() {
                 if parcel.letter.is_none() && parcel.pending.is_some() {
                     self.resent(hand, &parcel);
                 }
-                self.send(hand, user, binding, parcel, false);
+                self.send(hand, user, binding, parcel);
+                continue;
+            }
+            if let Some(session) = lane.done().cloned() {
+                self.abandon(hand, &session);
                 continue;
             }
             if let Some(after) = lane.ask() {
@@ -206,8 +254,16 @@ impl Participating {
         hand.core.step(Function::Participating, Function::Core, label);
     }
 
-    /// Sends a parcel to a device, in plain text where it wants it so.
-    fn send(&mut self, hand: &mut Hand<'_>, user: UserId, binding: BindingId, parcel: Arc<Parcel>, plainer: bool) {
+    /// Sends a parcel to a device: in its session, if it has one.
+    fn send(&mut self, hand: &mut Hand<'_>, user: UserId, binding: BindingId, parcel: Arc<Parcel>) {
+        match self.carrier(user, binding) {
+            Some(Carrier::Session(session)) if self.send_pushed(&session, &parcel) => {}
+            _ => self.send_alone(hand, user, binding, parcel, false),
+        }
+    }
+
+    /// Sends a parcel to a device as a MESSAGE, in plain text where it wants it so.
+    pub(super) fn send_alone(&mut self, hand: &mut Hand<'_>, user: UserId, binding: BindingId, parcel: Arc<Parcel>, plainer: bool) {
         if user == UserId::PEERS {
             return match hand.core.forward(hand.now, binding.0 as usize, parcel.request.clone()) {
                 Some(client) => drop(self.flights.insert(client, Flight::Device { user, binding, outlet: None, parcel, plain: false })),
@@ -244,15 +300,18 @@ impl Participating {
                 self.run(hand, user);
             }
             Some(Flight::Peer(letter)) => self.forwarded(hand, letter, response),
+            Some(Flight::List(user, dialog)) => self.told_list(hand, user, &dialog, response.status),
+            Some(Flight::Offer(session)) => self.offer_answered(hand, &session, &response),
+            Some(Flight::Bye) => hand.core.step(Function::Core, Function::Participating, || response.status.0.to_string()),
             None => {}
         }
     }
 
     /// What a device made of a parcel.
-    fn device(&mut self, hand: &mut Hand<'_>, user: UserId, binding: BindingId, parcel: Arc<Parcel>, plain: bool, reply: Reply) {
+    pub(super) fn device(&mut self, hand: &mut Hand<'_>, user: UserId, binding: BindingId, parcel: Arc<Parcel>, plain: bool, reply: Reply) {
         if reply == Reply::Plainer && !plain {
             hand.core.location_mut().refused_cpim(user, binding);
-            return self.send(hand, user, binding, parcel, true);
+            return self.send_alone(hand, user, binding, parcel, true);
         }
         if let Some(lane) = self.mailboxes.get_mut(&user).and_then(|mailbox| mailbox.lane(binding)) {
             lane.landed(&parcel);
@@ -319,7 +378,8 @@ impl Participating {
     /// What the store had for a lane.
     pub(super) fn queued(&mut self, hand: &mut Hand<'_>, user: UserId, binding: BindingId, queued: &[Queued]) {
         let Some(mailbox) = self.mailboxes.get_mut(&user) else { return };
-        let alive = queued.iter().filter(|entry| !mailbox.settled.contains_key(&entry.id) && entry.pending.expires_at > hand.now);
+        let taken = |id: &PendingId| mailbox.settled.contains_key(id) || self.carrying.contains(id);
+        let alive = queued.iter().filter(|entry| !taken(&entry.id) && entry.pending.expires_at > hand.now);
         let parcels = alive.filter_map(deferred::parcel).filter(|parcel| concerns(hand, user, binding, parcel)).collect();
         let more = queued.len() >= PAGE;
         if let Some(lane) = mailbox.lane(binding) {
@@ -334,17 +394,29 @@ impl Participating {
         self.run(hand, user);
     }
 
-    /// What has waited for too long: its sender hears of it, if they want to (R055).
-    pub(super) fn expired(&mut self, hand: &mut Hand<'_>, queued: &[Queued]) {
+    /// What has waited for too long waits longer, where its recipient wants it to. Else it ends, and its sender hears of it, if they want to
+    /// (R055, R208).
+    pub(super) fn expired(&mut self, hand: &mut Hand<'_>, queued: Vec<Queued>) {
         for entry in queued {
-            let user = entry.pending.user;
-            let settled = self.mailboxes.get(&user).is_some_and(|mailbox| mailbox.settled.contains_key(&entry.id));
-            if settled || !self.burying.insert(entry.id) {
+            let (user, id) = (entry.pending.user, entry.id);
+            let settled = self.mailboxes.get(&user).is_some_and(|mailbox| mailbox.settled.contains_key(&id));
+            if settled || self.carrying.contains(&id) || !self.burying.insert(id) {
                 continue;
             }
-            self.settle(user, entry.id);
-            if let Some(envelope) = deferred::mourned(entry) {
-                self.report(hand, user, &envelope, Report::Delivery(Delivery::Failed));
+            let expiry = match entry.pending.kind {
+                PendingKind::Message => deferred::expiry(hand, &self.config.policy, &entry),
+                PendingKind::Notification => Expiry::Discard,
+            };
+            match expiry {
+                Expiry::Extend(until) => self.commit(Awaited::Noted(user, id), Unit::from(Write::Extend { user, id, until })),
+                expiry if entry.held => self.decide(None, entry, Decision::End { keep: expiry == Expiry::Store, tell: true }),
+                // It lies in the history since it came.
+                Expiry::Discard | Expiry::Store => {
+                    self.settle(user, id);
+                    if let Some(envelope) = deferred::mourned(&entry) {
+                        self.report(hand, user, &envelope, Report::Delivery(Delivery::Failed));
+                    }
+                }
             }
         }
     }
@@ -359,14 +431,14 @@ impl Participating {
     }
 
     /// A notification that the service makes in its user's name.
-    fn report(&mut self, hand: &mut Hand<'_>, user: UserId, envelope: &Envelope, report: Report) {
+    pub(super) fn report(&mut self, hand: &mut Hand<'_>, user: UserId, envelope: &Envelope, report: Report) {
         let Some(envelope) = envelope.notification(&mut self.entropy, hand.now, report) else { return };
         let Some(message_id) = envelope.message_id.clone() else { return };
         let sender = Party::User { user, address: envelope.from.clone() };
         let recipient = match hand.core.target(hand.directory, &envelope.to.to_uri()) {
             ControlFlow::Continue(Destination::User { account, address, .. }) => Party::User { user: account.user, address },
             ControlFlow::Continue(Destination::Peer(peer)) => Party::Peer { peer, address: envelope.to.clone() },
-            ControlFlow::Continue(Destination::Node | Destination::Route(_)) | ControlFlow::Break(_) => return,
+            ControlFlow::Continue(Destination::Node | Destination::Deferred | Destination::Route(_)) | ControlFlow::Break(_) => return,
         };
         let request = self.own_request(&envelope, sender.address(), feature::PAGER);
         let expires_at = hand.now + self.config.policy.message_expiry;

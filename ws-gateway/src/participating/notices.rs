@@ -47,10 +47,15 @@ impl Participating {
     /// A message has come and is about to be offered to the devices that are there: the others are told.
     pub(super) fn tell_absent(&mut self, hand: &Hand<'_>, user: UserId, parcel: &Parcel) {
         if parcel.kind == PendingKind::Message && parcel.pending.is_some() {
-            for outlet in hand.directory.outlets(user) {
-                if !self.answers_for(user, &outlet) {
-                    self.notify(hand, user, outlet, &parcel.request, parcel.expires_at);
-                }
+            self.tell_again(hand, user, &parcel.request, parcel.expires_at);
+        }
+    }
+
+    /// The user is to be told again of a message that waits for a decision.
+    pub(super) fn tell_again(&mut self, hand: &Hand<'_>, user: UserId, request: &Request, expires_at: Time) {
+        for outlet in hand.directory.outlets(user) {
+            if !self.answers_for(user, &outlet) {
+                self.notify(hand, user, outlet, request, expires_at);
             }
         }
     }

@@ -47,7 +47,7 @@ pub(super) fn admit(
             (Party::User { .. }, None) => return Refusal::new(Status::ADDRESS_INCOMPLETE).stop(),
             (Party::Peer { .. }, _) => return Refusal::because(Status::FORBIDDEN, "No Transit").stop(),
         },
-        Destination::Node | Destination::Route(_) => return Refusal::new(Status::NOT_FOUND).stop(),
+        Destination::Node | Destination::Deferred | Destination::Route(_) => return Refusal::new(Status::NOT_FOUND).stop(),
     };
     probes::own(&envelope, &request, &sender, &recipient)?;
     envelope.from = sender.address().clone();

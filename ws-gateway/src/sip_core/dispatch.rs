@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 
 use wasm_core::cpm::address::Address;
+use wasm_core::cpm::deferred;
 use wasm_core::cpm::feature;
 use wasm_core::cpm::ids::InstanceId;
 use wasm_core::sip::transaction::{ClientId, ServerId};
@@ -21,6 +22,9 @@ use crate::store::{Applied, StoreError, Unit, UserId};
 
 /// What this node itself answers.
 const ALLOW: &str = "REGISTER, OPTIONS, SUBSCRIBE, NOTIFY, MESSAGE, INVITE, ACK, CANCEL, BYE, INFO, UPDATE, PRACK, REFER, PUBLISH";
+
+/// The event packages that there are.
+pub(crate) const EVENTS: &str = "reg, deferred-messages";
 
 impl Device {
     /// Whether a binding is of this device.
@@ -85,7 +89,7 @@ impl Core {
         request: Request,
     ) {
         if (self.triggers)(&request) && matches!(destination, Destination::User { .. } | Destination::Peer(_)) {
-            return self.effects.push_back(Effect::Service(Service::Request { id, source, destination, request }));
+            return self.effects.push_back(Effect::Service(Service::Request { id, source, destination, hop: from, request }));
         }
         match destination {
             Destination::Node => self.serve(now, directory, id, from, source, request),
@@ -97,9 +101,13 @@ impl Core {
                         Some(event) if event.package.eq_ignore_ascii_case("reg") => {
                             return self.subscribe(now, id, from, subscriber, account.user, request);
                         }
+                        Some(event) if event.is(deferred::EVENT) && subscriber.user == account.user => {
+                            let service = Service::Request { id, source, destination: Destination::Deferred, hop: from, request };
+                            return self.effects.push_back(Effect::Service(service));
+                        }
                         // To oneself, any other package would come back to the device that asks.
                         Some(_) if subscriber.user == account.user => {
-                            let refusal = Refusal::new(Status::BAD_EVENT).with(HeaderName::AllowEvents, "reg");
+                            let refusal = Refusal::new(Status::BAD_EVENT).with(HeaderName::AllowEvents, EVENTS);
                             return self.refuse(now, id, &request, refusal);
                         }
                         Some(_) | None => {}
@@ -119,6 +127,10 @@ impl Core {
                 let target = Target::hop(self.peer_hop(peer));
                 self.fork(now, id, &from, request, vec![target]);
             }
+            Destination::Deferred => match source {
+                Source::User { .. } => self.effects.push_back(Effect::Service(Service::Request { id, source, destination, hop: from, request })),
+                Source::Peer { .. } | Source::Dialog => self.refuse(now, id, &request, Refusal::new(Status::FORBIDDEN)),
+            },
             Destination::Route(hop) => self.fork(now, id, &from, request, vec![Target::hop(hop)]),
         }
     }
@@ -131,7 +143,7 @@ impl Core {
                 let mut response = Response::to(&request, Status::OK);
                 response.headers.push(HeaderName::Allow, ALLOW);
                 response.headers.push(HeaderName::Supported, "path, outbound, gruu");
-                response.headers.push(HeaderName::AllowEvents, "reg");
+                response.headers.push(HeaderName::AllowEvents, EVENTS);
                 self.respond(now, id, response);
             }
             (Method::Subscribe, Source::User { .. }) => self.resubscribe(now, id, request),
@@ -184,6 +196,11 @@ impl Core {
         relay::put_routes(&mut request, &binding.path);
         let hop = binding.hop.clone();
         self.transmit(now, hop, request, Owner::Service)
+    }
+
+    /// What the service sends within a dialog of its own; `None` when the connection is gone.
+    pub(crate) fn within(&mut self, now: Time, hop: &Hop, request: Request) -> Option<ClientId> {
+        self.transmit(now, hop.clone(), request, Owner::Service)
     }
 
     /// What the service sends to a peer.

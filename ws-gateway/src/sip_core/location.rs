@@ -72,6 +72,11 @@ impl Binding {
             && self.gruu == new.gruu
     }
 
+    /// Whether the device registered for a service.
+    pub(crate) fn takes(&self, service: feature::Service) -> bool {
+        self.params.value(feature::ICSI_REF).into_iter().flat_map(feature::services).any(|taken| taken == service)
+    }
+
     /// The services and features that the device registered for: the ICSIs, and the names of the tags without a value worth telling.
     pub(crate) fn capabilities(&self) -> Vec<Text> {
         let services = self.params.value(feature::ICSI_REF).into_iter().flat_map(feature::services).map(|service| service.icsi());

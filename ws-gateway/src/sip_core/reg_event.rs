@@ -239,8 +239,12 @@ impl Core {
     }
 
     fn own_contact(&self, hop: &Hop) -> ContactHeader {
+        self.contact(hop, SipUri::of_host(&self.config.host))
+    }
+
+    /// Where further requests of a dialog come to, over a hop.
+    pub(crate) fn contact(&self, hop: &Hop, mut uri: SipUri) -> ContactHeader {
         let transport = self.transport(hop).unwrap_or(Transport::Udp);
-        let mut uri = SipUri::of_host(&self.config.host);
         uri.port = self.config.port(transport);
         if transport != Transport::Udp {
             uri = uri.with_param("transport", transport.param());

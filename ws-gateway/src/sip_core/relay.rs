@@ -121,10 +121,15 @@ impl Core {
                     None => return,
                 }
             }
-            ControlFlow::Continue(Destination::Node) | ControlFlow::Break(_) => return,
+            ControlFlow::Continue(Destination::Node | Destination::Deferred) | ControlFlow::Break(_) => return,
         };
-        let Some(transport) = self.transport(&hop) else { return };
         one_hop_less(&mut request);
+        self.confirm(hop, request);
+    }
+
+    /// Sends the ACK of a 2xx, outside of transactions.
+    pub(crate) fn confirm(&mut self, hop: Hop, mut request: Request) {
+        let Some(transport) = self.transport(&hop) else { return };
         let mut via = self.via(transport, None);
         via.set_branch(&format!("{}{}", Via::COOKIE, self.entropy.hex::<8>()));
         request.headers.put_front(&via);
@@ -132,11 +137,19 @@ impl Core {
     }
 
     /// What a hop speaks; nothing when it is a connection that is no more.
-    pub(super) fn transport(&self, hop: &Hop) -> Option<Transport> {
+    pub(crate) fn transport(&self, hop: &Hop) -> Option<Transport> {
         match hop {
             Hop::Flow(flow) => self.flows.get(*flow).map(|flow| flow.transport),
             Hop::Udp(_) => Some(Transport::Udp),
             Hop::Dial { transport, .. } => Some(*transport),
+        }
+    }
+
+    /// The address at a hop's other end, where it is known.
+    pub(crate) fn remote(&self, hop: &Hop) -> Option<std::net::IpAddr> {
+        match hop {
+            Hop::Flow(flow) => self.flows.get(*flow).map(|flow| flow.remote.ip()),
+            Hop::Udp(addr) | Hop::Dial { addr, .. } => Some(addr.ip()),
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use wasm_core::Text;
 use wasm_core::cpm::address::Address;
+use wasm_core::cpm::deferred;
 use wasm_core::wire::sip::{HeaderName, Host, Method, Request, Route, SipUri, Status, Uri};
 
 use super::gruu::{self, Gruus, Temporary};
@@ -22,6 +23,8 @@ pub(crate) enum Destination {
     User { account: Arc<Account>, address: Address, device: Device },
     /// The domain of a peer.
     Peer(usize),
+    /// The queue of whoever asks: where devices follow and fetch what is deferred.
+    Deferred,
     /// Along a dialog's route, as a token of ours says.
     Route(Hop),
 }
@@ -93,6 +96,10 @@ impl Router<'_> {
         };
         if *method == Method::Register && (self.is_node(sip) || self.config.serves(sip.host.as_str())) {
             return ControlFlow::Continue(Destination::Node);
+        }
+        let of_queue = sip.user.as_ref().is_some_and(|user| user.eq_ignore_ascii_case(deferred::USER));
+        if of_queue && (self.is_node(sip) || self.config.serves(sip.host.as_str())) {
+            return ControlFlow::Continue(Destination::Deferred);
         }
         if let Some(temporary) = self.gruus.open(sip).filter(|_| self.config.serves(sip.host.as_str())) {
             return match self.directory.user(temporary.user) {

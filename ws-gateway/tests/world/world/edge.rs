@@ -6,10 +6,11 @@ use bytes::Bytes;
 use wasm_core::client::{self, Socket};
 use wasm_core::cpm::address::Address;
 use wasm_core::cpm::envelope::{Content, Envelope};
+use wasm_core::Text;
 use wasm_core::cpm::history::SeenUpTo;
 use wasm_core::cpm::probe;
 use wasm_core::wire::imdn::{Delivery, Display, Report};
-use wasm_core::wire::sip::{ContentType, Limits, Message, Method};
+use wasm_core::wire::sip::{ContentType, Event, Limits, Message, Method};
 use ws_gateway::node::{Function, Hop, Input, Loaded, Output, Query, Transport};
 use ws_gateway::store::{Store, StoreError, Write};
 
@@ -144,6 +145,9 @@ impl World {
                 let result = match query {
                     Query::Pending { user, after, limit } => store.pending(user, after, limit).map(Loaded::Pending),
                     Query::Expired { before, limit } => store.expired(before, limit).map(Loaded::Pending),
+                    Query::Held { user, limit } => store.held(user, limit).map(Loaded::Held),
+                    Query::HeldEntries { user, ids } => store.held_entries(user, &ids).map(Loaded::Pending),
+                    Query::Reminders { before, limit } => store.reminders(before, limit).map(Loaded::Pending),
                     Query::Messages { user, direction, message_id } => store.message(user, direction, &message_id).map(Loaded::Messages),
                 };
                 self.wire(Duration::from_millis(1), Parcel::Site { site, input: Input::Loaded { ticket, result } });
@@ -248,7 +252,10 @@ fn label(message: &Message) -> String {
                 _ => "MESSAGE".into(),
             }
         }
-        Method::Subscribe | Method::Notify => format!("{} (Event: reg)", request.method.as_str()),
+        Method::Subscribe | Method::Notify => {
+            let event = request.headers.read::<Event>().map_or_else(Text::default, |event| event.package);
+            format!("{} (Event: {event})", request.method.as_str())
+        }
         _ => request.method.as_str().to_owned(),
     }
 }
