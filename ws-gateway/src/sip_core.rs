@@ -44,8 +44,8 @@ use wasm_core::cpm::ids::InstanceId;
 
 use crate::node::{Closing, Directory, FlowId, Function, Hop, NodeConfig, Sighting, Step, Ticket, Transport};
 use crate::store::{StoredBinding, Unit, UserId};
-use flows::Flows;
 pub(crate) use dispatch::EVENTS;
+use flows::Flows;
 use front_door::Source;
 use gruu::Gruus;
 use location::{Change, Location};

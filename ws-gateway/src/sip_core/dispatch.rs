@@ -128,7 +128,9 @@ impl Core {
                 self.fork(now, id, &from, request, vec![target]);
             }
             Destination::Deferred => match source {
-                Source::User { .. } => self.effects.push_back(Effect::Service(Service::Request { id, source, destination, hop: from, request })),
+                Source::User { .. } => {
+                    self.effects.push_back(Effect::Service(Service::Request { id, source, destination, hop: from, request }))
+                }
                 Source::Peer { .. } | Source::Dialog => self.refuse(now, id, &request, Refusal::new(Status::FORBIDDEN)),
             },
             Destination::Route(hop) => self.fork(now, id, &from, request, vec![Target::hop(hop)]),

@@ -285,7 +285,8 @@ impl Participating {
 
     /// Sends what was released; if that is not possible any more, it is the lanes' turn.
     fn send_whole(&mut self, hand: &mut Hand<'_>, session: &SessionId, entry: &Queued) {
-        let body = super::decode(&entry.pending.request).and_then(|request| Envelope::unwrap(&request).ok()).map(|envelope| envelope.to_session());
+        let body =
+            super::decode(&entry.pending.request).and_then(|request| Envelope::unwrap(&request).ok()).map(|envelope| envelope.to_session());
         let sent = body.is_some_and(|body| self.send_in(session, Some(entry.id), body));
         if !sent {
             self.hand_over(hand, entry.pending.user, entry.id);

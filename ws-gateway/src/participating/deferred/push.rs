@@ -76,8 +76,7 @@ impl Participating {
         self.effects.push_back(Effect::Msrp(open));
         self.flights.insert(client, Flight::Offer(session.clone()));
         self.alarms.push(Reverse((hand.now + PATIENCE, Alarm::Offer(session.clone()))));
-        let push =
-            Push { user, binding, hop, offer, invite, dialog: None, sending: HashMap::new(), sent: 0, given_up: false };
+        let push = Push { user, binding, hop, offer, invite, dialog: None, sending: HashMap::new(), sent: 0, given_up: false };
         self.sessions.insert(session.clone(), Session::Push(Box::new(push)));
         self.carry(user, binding, Carrier::Offered(session));
         true
@@ -138,7 +137,8 @@ impl Participating {
         let Some(push) = self.pushing(session) else { return };
         let (user, binding, sending) = (push.user, push.binding, std::mem::take(&mut push.sending));
         push.given_up = true;
-        if !unanswered && let Some(Session::Push(mut push)) = self.sessions.remove(session)
+        if !unanswered
+            && let Some(Session::Push(mut push)) = self.sessions.remove(session)
             && let Some(dialog) = &mut push.dialog
         {
             self.hang_up(hand, &push.hop, dialog);
@@ -152,7 +152,14 @@ impl Participating {
     }
 
     /// What a session has not brought to an end goes as MESSAGEs.
-    fn fall_back(&mut self, hand: &mut Hand<'_>, session: &SessionId, user: UserId, binding: BindingId, sending: HashMap<u64, Arc<Parcel>>) {
+    fn fall_back(
+        &mut self,
+        hand: &mut Hand<'_>,
+        session: &SessionId,
+        user: UserId,
+        binding: BindingId,
+        sending: HashMap<u64, Arc<Parcel>>,
+    ) {
         let mut sending: Vec<(u64, Arc<Parcel>)> = sending.into_iter().collect();
         sending.sort_by_key(|(number, _)| *number);
         if self.carrier(user, binding).as_ref().and_then(Carrier::session) != Some(session) {

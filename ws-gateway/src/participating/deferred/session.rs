@@ -77,7 +77,14 @@ impl Participating {
     }
 
     /// A request to the queue, from one of its user's devices.
-    pub(in crate::participating) fn queue_asked(&mut self, hand: &mut Hand<'_>, id: ServerId, source: &Source, hop: Hop, request: &Request) {
+    pub(in crate::participating) fn queue_asked(
+        &mut self,
+        hand: &mut Hand<'_>,
+        id: ServerId,
+        source: &Source,
+        hop: Hop,
+        request: &Request,
+    ) {
         let Source::User { account, .. } = source else {
             return hand.core.refuse(hand.now, id, request, Refusal::new(Status::FORBIDDEN));
         };

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use wasm_core::Text;
 use wasm_core::client::{self, Socket};
 use wasm_core::cpm::address::Address;
 use wasm_core::cpm::envelope::{Content, Envelope};
-use wasm_core::Text;
 use wasm_core::cpm::history::SeenUpTo;
 use wasm_core::cpm::probe;
 use wasm_core::wire::imdn::{Delivery, Display, Report};
