@@ -10,12 +10,13 @@ mod contract;
 mod document;
 mod held;
 mod model;
+mod objects;
 pub mod sqlite;
 mod writer;
 
 use wasm_core::Time;
 use wasm_core::cpm::address::Address;
-use wasm_core::cpm::history::{Changes, Folders, Page};
+use wasm_core::cpm::history::{Changes, Folders, Found, Histories, Index, OwnFolders, Page};
 use wasm_core::cpm::ids::MessageId;
 
 pub use document::{Document, DocumentKind, Expect};
@@ -24,6 +25,7 @@ pub use model::{
     Account, Applied, BindingKey, Direction, Disposition, Entry, NewAccount, Outcome, Pending, PendingId, PendingKind, Queued, Secret,
     StoreError, StoredBinding, StoredMessage, StoredSession, TokenHash, Unit, UserId, Write,
 };
+pub use objects::{Action, Criteria, DEEPEST, Located, MOST_FILED, MOST_KEYWORDS, MOST_OWN_FOLDERS, Payload, Spot, Stale, Usage};
 pub use sqlite::Sqlite;
 pub use writer::{Limits, Writer};
 
@@ -102,4 +104,47 @@ pub trait Store: Send + Sync + 'static {
 
     /// The documents of a kind of all users: what the server starts from.
     fn all_documents(&self, kind: DocumentKind) -> Result<Vec<Document>, StoreError>;
+
+    /// An object of a user's, unless it is gone.
+    fn object(&self, user: UserId, seq: u64) -> Result<Option<Located>, StoreError>;
+
+    /// Where objects lie, in the order asked for; also of those that are gone.
+    fn spots(&self, user: UserId, seqs: &[u64]) -> Result<Vec<Option<Spot>>, StoreError>;
+
+    /// At most `most` bytes of an object's payload from `from` on.
+    fn payload(&self, user: UserId, seq: u64, from: u64, most: usize) -> Result<Option<Payload>, StoreError>;
+
+    /// What a folder holds from after a place on: places and changes alone.
+    fn index(&self, user: UserId, with: &Address, after: u64, limit: usize) -> Result<Index, StoreError>;
+
+    /// What a user searches for. What is not in the index of words yet is looked through directly, as far as that is bounded.
+    fn search(&self, user: UserId, criteria: &Criteria) -> Result<Found, StoreError>;
+
+    /// The folders that the user has made.
+    fn own_folders(&self, user: UserId) -> Result<OwnFolders, StoreError>;
+
+    /// The conversations of a folder, computed from its objects before a place, the newest first.
+    fn histories(&self, user: UserId, with: &Address, before: Option<u64>, limit: usize) -> Result<Histories, StoreError>;
+
+    /// The message that an object answers, the one that that answers and so on, and all answers to these, as far as they lie near.
+    fn thread(&self, user: UserId, seq: u64) -> Result<Option<Page>, StoreError>;
+
+    /// What a box holds.
+    fn usage(&self, user: UserId) -> Result<Usage, StoreError>;
+
+    /// Users whose boxes hold more than this.
+    fn overfull(&self, most: Usage, limit: usize) -> Result<Vec<UserId>, StoreError>;
+
+    /// The oldest objects of a user's that are not gone, those that are neither flagged nor filed first.
+    fn oldest(&self, user: UserId, limit: usize) -> Result<Vec<Spot>, StoreError>;
+
+    /// What housekeeping is to end or forget.
+    fn stale(&self, what: Stale, limit: usize) -> Result<Vec<(UserId, Spot)>, StoreError>;
+
+    /// Copies of messages sent before a time, neither flagged nor filed, among the next contents after `from`: and where to go on,
+    /// if there are more contents.
+    fn aged(&self, before: Time, from: i64, limit: usize) -> Result<(Vec<(UserId, Spot)>, Option<i64>), StoreError>;
+
+    /// Brings the index of words up by at most so many messages; says whether some are left.
+    fn catch_up(&self, most: usize) -> Result<bool, StoreError>;
 }

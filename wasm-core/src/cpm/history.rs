@@ -3,12 +3,15 @@
 //! It follows the manner of the OMA network message storage API: a box per user, a folder per peer, objects in it, flags on them.
 //! `seq` is an object's place in its owner's history; `change` is the box's cursor at the object's last change; both only grow.
 
+mod objects;
+
 use serde::{Deserialize, Serialize};
 
 use super::address::Address;
 use super::ids::{ContributionId, ConversationId, InstanceId, MessageId};
 use super::receipt::Receipt;
 use crate::{Text, Time};
+pub use objects::*;
 
 /// One message in a box.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +50,22 @@ pub struct Object {
     pub wants_display: bool,
     /// Whether the sender asked to be told when it is delivered.
     pub wants_delivery: bool,
+    /// Its flags besides `\\Seen`: `\\Flagged`, `\\Deleted` and the owner's own keywords.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<Text>,
+    /// The owner's folders that it is filed in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub folders: Vec<u64>,
+}
+
+impl Object {
+    /// Whether it has a flag.
+    pub fn has(&self, flag: &Flag) -> bool {
+        match flag {
+            Flag::Seen => self.seen,
+            _ => self.flags.iter().any(|other| **other == *flag.as_str()),
+        }
+    }
 }
 
 /// All that passed between the owner of a box and one peer.
@@ -66,6 +85,9 @@ pub struct Folder {
     pub unread: u32,
     /// The cursor of the last change in it.
     pub cursor: u64,
+    /// What its owner has set on it: `\\Archived`, `\\Pinned`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<Text>,
 }
 
 /// The folders of a box, the one with the newest message first.
@@ -87,7 +109,7 @@ pub struct Page {
 }
 
 /// What changed in a box after a cursor, each object in its newest state, by ascending `change`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Changes {
     /// The cursor to ask from next time.
     pub cursor: u64,
@@ -97,6 +119,21 @@ pub struct Changes {
     pub more: bool,
     /// Whether the cursor asked from is not one of this box's: the client has to start afresh from the folders.
     pub reset: bool,
+    /// The objects that are no more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gone: Vec<Gone>,
+    /// The conversation folders whose flags changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub folders: Vec<FolderFlags>,
+    /// The owner's folders that are new, changed or no more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub own_folders: Vec<OwnFolder>,
+    /// The documents that are new, changed or no more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub documents: Vec<DocumentChange>,
+    /// How full the box is, where that is worth a word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota: Option<Quota>,
 }
 
 /// The body of `PUT …/flags/%5CSeen`: all up to and including this `seq` has been seen.
@@ -202,6 +239,8 @@ mod tests {
             seen: true,
             wants_display: true,
             wants_delivery: false,
+            flags: Vec::new(),
+            folders: Vec::new(),
         };
         let json = serde_json::to_string(&object).unwrap();
         assert!(!json.contains("conversation"));

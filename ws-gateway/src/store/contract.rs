@@ -11,6 +11,9 @@ use wasm_core::{Text, Time};
 
 use super::*;
 
+mod objects;
+pub(super) use objects::*;
+
 /// A test for each clause of the contract, against the store that `$fresh` makes: a function that gives anything which derefs to a
 /// [`Store`].
 macro_rules! contract {
@@ -41,6 +44,22 @@ macro_rules! contract {
             documents_are_kept_by_name
             a_document_is_changed_by_those_who_know_it
             changes_by_random_steps_lead_to_the_same_box
+            flags_are_set_and_taken_away
+            what_is_deleted_comes_back_until_it_is_purged
+            a_tombstone_is_told_of_and_forgotten
+            own_folders_hold_what_stays_where_it_is
+            folders_have_flags
+            documents_are_among_the_changes
+            a_box_is_weighed
+            the_oldest_goes_first
+            words_are_found
+            what_is_not_indexed_is_found_as_well
+            conditions_meet
+            searches_go_on_in_pages
+            nobody_finds_what_is_anothers
+            conversations_and_threads_are_read_from_the_box
+            histories_are_objects
+            payloads_are_read_in_part
          }
     };
     ($fresh:path; $($clause:ident)*) => {
@@ -83,6 +102,34 @@ macro_rules! forward_reads {
             document(user: $crate::store::UserId, kind: $crate::store::DocumentKind, name: &str) -> Option<$crate::store::Document>;
             documents(user: $crate::store::UserId, kind: $crate::store::DocumentKind) -> Vec<$crate::store::Document>;
             all_documents(kind: $crate::store::DocumentKind) -> Vec<$crate::store::Document>;
+            object(user: $crate::store::UserId, seq: u64) -> Option<$crate::store::Located>;
+            spots(user: $crate::store::UserId, seqs: &[u64]) -> Vec<Option<$crate::store::Spot>>;
+            payload(user: $crate::store::UserId, seq: u64, from: u64, most: usize) -> Option<$crate::store::Payload>;
+            index(
+                user: $crate::store::UserId,
+                with: &wasm_core::cpm::address::Address,
+                after: u64,
+                limit: usize
+            ) -> wasm_core::cpm::history::Index;
+            search(user: $crate::store::UserId, criteria: &$crate::store::Criteria) -> wasm_core::cpm::history::Found;
+            own_folders(user: $crate::store::UserId) -> wasm_core::cpm::history::OwnFolders;
+            histories(
+                user: $crate::store::UserId,
+                with: &wasm_core::cpm::address::Address,
+                before: Option<u64>,
+                limit: usize
+            ) -> wasm_core::cpm::history::Histories;
+            thread(user: $crate::store::UserId, seq: u64) -> Option<Page>;
+            usage(user: $crate::store::UserId) -> $crate::store::Usage;
+            overfull(most: $crate::store::Usage, limit: usize) -> Vec<$crate::store::UserId>;
+            oldest(user: $crate::store::UserId, limit: usize) -> Vec<$crate::store::Spot>;
+            stale(what: $crate::store::Stale, limit: usize) -> Vec<($crate::store::UserId, $crate::store::Spot)>;
+            aged(
+                before: wasm_core::Time,
+                from: i64,
+                limit: usize
+            ) -> (Vec<($crate::store::UserId, $crate::store::Spot)>, Option<i64>);
+            catch_up(most: usize) -> bool;
         }
     };
     ($inner:ident; $($name:ident($($arg:ident: $type:ty),*) -> $result:ty;)*) => {

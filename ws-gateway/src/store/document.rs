@@ -23,6 +23,16 @@ pub enum DocumentKind {
 impl DocumentKind {
     /// All of them.
     pub const ALL: [DocumentKind; 4] = [DocumentKind::Preferences, DocumentKind::Device, DocumentKind::Push, DocumentKind::Draft];
+
+    /// The word for it in the history API.
+    pub fn name(self) -> &'static str {
+        match self {
+            DocumentKind::Preferences => "preferences",
+            DocumentKind::Device => "device",
+            DocumentKind::Push => "push",
+            DocumentKind::Draft => "draft",
+        }
+    }
 }
 
 /// A document as it is kept.

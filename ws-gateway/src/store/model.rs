@@ -12,7 +12,7 @@ use wasm_core::cpm::receipt::Receipt;
 use wasm_core::sip::digest::Ha1;
 use wasm_core::{Text, Time};
 
-use super::{DocumentKind, Expect, Held};
+use super::{Action, DocumentKind, Expect, Held};
 
 /// One user, whatever their addresses; never used again after the account is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -143,6 +143,12 @@ pub struct Entry {
     pub delivery_claimed: bool,
     /// Whether a device's display notification for it was taken.
     pub display_claimed: bool,
+    /// Its flags besides `\\Seen`, as they are written.
+    pub flags: Vec<Text>,
+    /// The owner's folders that it is filed in.
+    pub folders: Vec<u64>,
+    /// Whether it is gone: what is left is what others may still report of.
+    pub gone: bool,
     /// The message.
     pub message: StoredMessage,
 }
@@ -168,6 +174,8 @@ impl Entry {
             seen: self.seen,
             wants_display: message.wants.displayed,
             wants_delivery: message.wants.delivered,
+            flags: self.flags,
+            folders: self.folders,
         }
     }
 }
@@ -328,6 +336,9 @@ pub enum Write {
     DropDocument { user: UserId, kind: DocumentKind, name: Text, expect: Expect },
     /// Writes something that nobody reads: who sees it done knows that the store keeps what it is given.
     Mark,
+    /// What an owner, or housekeeping in their stead, does with a box: [`Outcome::Changed`], [`Outcome::Unchanged`],
+    /// [`Outcome::Missing`], or as the action says. No guard: the rest of the unit goes on.
+    Arrange { user: UserId, at: Time, action: Action },
     /// Forgets sessions and bindings that ended before `now`.
     Sweep { now: Time },
     /// Creates an account; [`StoreError::AddressTaken`] when one of the addresses has an owner.

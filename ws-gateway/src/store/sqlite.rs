@@ -10,9 +10,11 @@ mod checkpoint;
 mod columns;
 mod documents;
 mod held;
+mod objects;
 mod pool;
 mod read;
 mod schema;
+mod search;
 #[cfg(test)]
 mod tests;
 
@@ -27,12 +29,12 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, params};
 use wasm_core::Time;
 use wasm_core::cpm::address::Address;
-use wasm_core::cpm::history::{Changes, Folders, Page};
+use wasm_core::cpm::history::{Changes, Folders, Found, Histories, Index, OwnFolders, Page};
 use wasm_core::cpm::ids::MessageId;
 
 use super::{
-    Account, Applied, Direction, Document, DocumentKind, Entry, HeldPage, PendingId, Queued, Store, StoreError, StoredBinding,
-    StoredSession, TokenHash, Unit, UserId,
+    Account, Applied, Criteria, Direction, Document, DocumentKind, Entry, HeldPage, Located, Payload, PendingId, Queued, Spot, Stale,
+    Store, StoreError, StoredBinding, StoredSession, TokenHash, Unit, Usage, UserId,
 };
 use batch::{Batch, Fault};
 use cache::Cache;
@@ -367,5 +369,75 @@ impl Store for Sqlite {
 
     fn all_documents(&self, kind: DocumentKind) -> Result<Vec<Document>, StoreError> {
         self.read(|connection| documents::all_documents(connection, kind))
+    }
+
+    fn object(&self, user: UserId, seq: u64) -> Result<Option<Located>, StoreError> {
+        self.read(|connection| objects::object(connection, user, seq))
+    }
+
+    fn spots(&self, user: UserId, seqs: &[u64]) -> Result<Vec<Option<Spot>>, StoreError> {
+        self.read(|connection| objects::spots(connection, user, seqs))
+    }
+
+    fn payload(&self, user: UserId, seq: u64, from: u64, most: usize) -> Result<Option<Payload>, StoreError> {
+        self.read(|connection| objects::payload(connection, user, seq, from, most))
+    }
+
+    fn index(&self, user: UserId, with: &Address, after: u64, limit: usize) -> Result<Index, StoreError> {
+        self.read(|connection| objects::index(connection, user, with, after, limit))
+    }
+
+    fn search(&self, user: UserId, criteria: &Criteria) -> Result<Found, StoreError> {
+        self.read(|connection| search::search(connection, user, criteria))
+    }
+
+    fn own_folders(&self, user: UserId) -> Result<OwnFolders, StoreError> {
+        self.read(|connection| objects::own_folders(connection, user))
+    }
+
+    fn histories(&self, user: UserId, with: &Address, before: Option<u64>, limit: usize) -> Result<Histories, StoreError> {
+        self.read(|connection| objects::histories(connection, user, with, before, limit))
+    }
+
+    fn thread(&self, user: UserId, seq: u64) -> Result<Option<Page>, StoreError> {
+        self.read(|connection| objects::thread(connection, user, seq))
+    }
+
+    fn usage(&self, user: UserId) -> Result<Usage, StoreError> {
+        self.read(|connection| objects::usage(connection, user))
+    }
+
+    fn overfull(&self, most: Usage, limit: usize) -> Result<Vec<UserId>, StoreError> {
+        self.read(|connection| objects::overfull(connection, most, limit))
+    }
+
+    fn oldest(&self, user: UserId, limit: usize) -> Result<Vec<Spot>, StoreError> {
+        self.read(|connection| objects::oldest(connection, user, limit))
+    }
+
+    fn stale(&self, what: Stale, limit: usize) -> Result<Vec<(UserId, Spot)>, StoreError> {
+        self.read(|connection| objects::stale(connection, what, limit))
+    }
+
+    fn aged(&self, before: Time, from: i64, limit: usize) -> Result<(Vec<(UserId, Spot)>, Option<i64>), StoreError> {
+        self.read(|connection| objects::aged(connection, before, from, limit))
+    }
+
+    fn catch_up(&self, most: usize) -> Result<bool, StoreError> {
+        let mut writer = self.writer();
+        let mut step = || {
+            if !search::lags(&writer.connection)? {
+                return Ok(false);
+            }
+            let transaction = writer.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let more = search::catch_up(&transaction, most)?;
+            transaction.commit()?;
+            Ok(more)
+        };
+        let more = step().map_err(|error| explain(&self.path, error))?;
+        if let Some(beside) = &self.beside {
+            beside.checkpoints.committed(&writer.connection);
+        }
+        Ok(more)
     }
 }

@@ -2,18 +2,21 @@
 //!
 //! While a transaction is being forced to disk the next units gather, so the batches grow with the load and a lone unit waits for
 //! nobody, unless nobody waits for it ([`Unit::can_wait`]): most of what a small transaction costs is the transaction, and in a busy
-//! store the next one is never far. The queue is bounded: what does not fit is refused at once, so that the sender hears of it rather
+//! store the next one is never far. When nothing comes for that moment, the index of words is brought up. The queue is bounded: what does not fit is refused at once, so that the sender hears of it rather
 //! than waiting.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::{Applied, Store, StoreError, Unit};
+
+/// How many messages are indexed at a time: a job that comes meanwhile waits for these.
+const INDEXED: usize = 256;
 
 /// How much may wait, how much is done at once, in units, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,9 +132,9 @@ struct Gathered {
 
 impl Queue {
     /// Everything for the next transaction; None when nothing will come any more.
-    fn gather(&self) -> Option<Gathered> {
+    fn gather(&self, store: &dyn Store) -> Option<Gathered> {
         let mut gathered = Gathered::default();
-        let mut patient = self.take(&mut gathered, self.jobs.recv().ok()?);
+        let mut patient = self.take(&mut gathered, self.next(store)?);
         let deadline = Instant::now() + self.limits.patience;
         while gathered.units.len() < self.limits.batch {
             // Without patience only what is there already is taken.
@@ -140,6 +143,26 @@ impl Queue {
             patient &= self.take(&mut gathered, job);
         }
         Some(gathered)
+    }
+
+    /// The next job. While there is none, the index of words is brought up, step by step; None when no job will come any more.
+    fn next(&self, store: &dyn Store) -> Option<Job> {
+        loop {
+            match self.jobs.recv_timeout(self.limits.patience) {
+                Ok(job) => return Some(job),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            let step = catch_unwind(AssertUnwindSafe(|| store.catch_up(INDEXED)));
+            match step.unwrap_or_else(|_| Err(StoreError::Internal("the indexing was abandoned".into()))) {
+                Ok(true) => {}
+                Ok(false) => return self.jobs.recv().ok(),
+                Err(error) => {
+                    tracing::warn!(%error, "the index of words cannot be brought up");
+                    return self.jobs.recv().ok();
+                }
+            }
+        }
     }
 
     /// Takes in a job; says whether it can wait.
@@ -155,7 +178,7 @@ impl Queue {
 /// The thread's life: until every sender is gone and the queue is empty.
 fn run(store: &dyn Store, queue: &Queue) {
     let batches = metrics::histogram!("tandem_store_batch_units");
-    while let Some(Gathered { units, replies }) = queue.gather() {
+    while let Some(Gathered { units, replies }) = queue.gather(store) {
         batches.record(units.len() as f64);
         let results = catch_unwind(AssertUnwindSafe(|| store.commit(units)));
         let mut results = results.unwrap_or_default().into_iter();

@@ -29,15 +29,17 @@ fn object(seq: u64, with: &str, text: &str) -> Object {
         seen: false,
         wants_display: true,
         wants_delivery: true,
+        flags: Vec::new(),
+        folders: Vec::new(),
     }
 }
 
 fn changes(cursor: u64, objects: Vec<Object>) -> String {
-    serde_json::to_string(&Changes { cursor, objects, more: false, reset: false }).unwrap()
+    serde_json::to_string(&Changes { cursor, objects, more: false, reset: false, ..Changes::default() }).unwrap()
 }
 
 fn folder(with: &str, last: Object, unread: u32, cursor: u64) -> Folder {
-    Folder { with: address(with), title: Text::from("Bob B."), conversation: None, last: Some(last), unread, cursor }
+    Folder { with: address(with), title: Text::from("Bob B."), conversation: None, last: Some(last), unread, cursor, flags: Vec::new() }
 }
 
 fn texts(stage: &Stage, with: &str) -> Vec<String> {
@@ -206,12 +208,12 @@ fn long_absences_are_caught_up_in_batches() {
     stage.input(Input::Changed { cursor: 400 });
     for batch in 0..3 {
         let objects = (1..=100).map(|at| object(batch * 100 + at, "bob", "x")).collect();
-        let changes = Changes { cursor: (batch + 1) * 100, objects, more: batch < 2, reset: false };
+        let changes = Changes { cursor: (batch + 1) * 100, objects, more: batch < 2, reset: false, ..Changes::default() };
         stage.serves(200, &serde_json::to_string(&changes).unwrap());
     }
     assert_eq!(stage.bubbles("bob").len(), 300);
     stage.input(Input::Changed { cursor: 400 });
-    let stuck = serde_json::to_string(&Changes { cursor: 300, objects: vec![], more: true, reset: false }).unwrap();
+    let stuck = serde_json::to_string(&Changes { cursor: 300, objects: vec![], more: true, reset: false, ..Changes::default() }).unwrap();
     stage.serves(200, &stuck);
     assert!(stage.http.is_empty());
     stage.advance(Duration::from_secs(2));
@@ -233,7 +235,10 @@ fn a_new_history_replaces_the_old_one() {
     stage.serves(200, &changes(9, vec![object(8, "bob", "old"), object(9, "bob", "older")]));
     stage.sends("bob", "unsent");
     stage.input(Input::Changed { cursor: 10 });
-    stage.serves(200, &serde_json::to_string(&Changes { cursor: 0, objects: vec![], more: false, reset: true }).unwrap());
+    stage.serves(
+        200,
+        &serde_json::to_string(&Changes { cursor: 0, objects: vec![], more: false, reset: true, ..Changes::default() }).unwrap(),
+    );
     assert_eq!(texts(&stage, "bob"), ["unsent"]);
     let folders = Folders { folders: vec![folder("bob", object(1, "bob", "new"), 1, 1)], cursor: 1 };
     assert!(stage.serves(200, &serde_json::to_string(&folders).unwrap()).ends_with("/folders"));

@@ -3,10 +3,11 @@
 //! The counters of boxes and folders are kept in a [`Cache`], changed there while units are applied and written back by
 //! [`Batch::flush`]: many messages of one user cost one update, and what the last transaction left need not be read again.
 
-use std::collections::hash_map::Entry as Slot;
 mod accounts;
+pub(super) mod objects;
 
 use std::collections::HashSet;
+use std::collections::hash_map::Entry as Slot;
 
 use rusqlite::{Connection, OptionalExtension, params};
 use wasm_core::cpm::address::Address;
@@ -41,8 +42,9 @@ pub(super) struct Batch<'c> {
     cache: Cache,
     dirty_boxes: HashSet<UserId>,
     dirty_folders: Vec<(UserId, Address)>,
-    /// Whether requests were queued.
+    /// Whether requests were queued, and contents kept.
     queued: bool,
+    kept: bool,
     /// The last message whose content was inserted in this unit, for the other copy to share.
     content: Option<(i64, StoredMessage)>,
     /// The boxes that the unit changed.
@@ -58,6 +60,7 @@ impl<'c> Batch<'c> {
             dirty_boxes: HashSet::new(),
             dirty_folders: Vec::new(),
             queued: false,
+            kept: false,
             content: None,
             touched: Vec::new(),
         }
@@ -76,7 +79,7 @@ impl<'c> Batch<'c> {
                 break;
             }
         }
-        let cursors = self.touched.iter().filter_map(|user| Some((*user, *self.cache.boxes.get(user)?))).collect();
+        let cursors = self.touched.iter().filter_map(|user| Some((*user, self.cache.boxes.get(user)?.cursor))).collect();
         Ok(Applied { outcomes, cursors })
     }
 
@@ -105,6 +108,7 @@ impl<'c> Batch<'c> {
             Write::Mark => {
                 self.run("INSERT INTO counter (name, value) VALUES ('mark', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1", [])
             }
+            Write::Arrange { user, at, action } => self.arrange(*user, *at, action),
             Write::Sweep { now } => {
                 self.run("DELETE FROM session WHERE expires_at <= ?1", [time(*now)])?;
                 self.run("DELETE FROM binding WHERE expires_at <= ?1", [time(*now)])
@@ -126,18 +130,33 @@ impl<'c> Batch<'c> {
 
     /// The box's counter.
     pub(super) fn cursor(&mut self, user: UserId) -> Result<&mut u64, Fault> {
+        Ok(&mut self.counters(user)?.cursor)
+    }
+
+    /// The box's counters.
+    fn counters(&mut self, user: UserId) -> Result<&mut super::cache::Box, Fault> {
         match self.cache.boxes.entry(user) {
             Slot::Occupied(slot) => Ok(slot.into_mut()),
             Slot::Vacant(slot) => {
-                let cursor = self
+                let counters = self
                     .connection
-                    .prepare_cached("SELECT cursor FROM box WHERE user = ?1")?
-                    .query_row([user.0], |row| columns::read_count(row, 0))
+                    .prepare_cached("SELECT cursor, objects, bytes FROM box WHERE user = ?1")?
+                    .query_row([user.0], |row| {
+                        Ok(super::cache::Box { cursor: columns::read_count(row, 0)?, objects: row.get(1)?, bytes: row.get(2)? })
+                    })
                     .optional()?
                     .ok_or(Fault::Refused(StoreError::NoSuchUser(user)))?;
-                Ok(slot.insert(cursor))
+                Ok(slot.insert(counters))
             }
         }
+    }
+
+    /// Notes what a box holds more, or less. To be called where [`Batch::advance`] is.
+    fn weigh(&mut self, user: UserId, objects: i64, bytes: i64) -> Result<(), Fault> {
+        let counters = self.counters(user)?;
+        counters.objects = counters.objects.saturating_add(objects).max(0);
+        counters.bytes = counters.bytes.saturating_add(bytes).max(0);
+        Ok(())
     }
 
     /// Takes the next number of a box.
@@ -215,6 +234,7 @@ impl<'c> Batch<'c> {
         }
         let content = self.content(message)?;
         let seq = self.advance(user)?;
+        self.weigh(user, 1, i64::try_from(message.body.len()).unwrap_or(i64::MAX))?;
         let before = known.unwrap_or(Folder { id: seq, incoming: 0, seen: 0, change: 0, kept: false, dirty: false });
         let folder = Folder { incoming: before.incoming + i64::from(!outgoing), ..before };
         self.connection
@@ -247,14 +267,18 @@ impl<'c> Batch<'c> {
         {
             return Ok(*id);
         }
-        let id = self
-            .connection
+        let id = match self.cache.next_content {
+            Some(id) => id,
+            None => self.counter("content")? + 1,
+        };
+        self.connection
             .prepare_cached(
                 "INSERT INTO content \
-                 (message_id, conversation, contribution, in_reply_to, sender, recipient, date, content_type, wants, expires, body) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                 (id, message_id, conversation, contribution, in_reply_to, sender, recipient, date, content_type, wants, expires, body) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
             )?
-            .insert(params![
+            .execute(params![
+                id,
                 message.message_id.as_str(),
                 message.conversation.as_ref().map(|id| id.as_str()),
                 message.contribution.as_ref().map(|id| id.as_str()),
@@ -267,6 +291,8 @@ impl<'c> Batch<'c> {
                 message.expires.map(time),
                 &*message.body,
             ])?;
+        self.cache.next_content = Some(id + 1);
+        self.kept = true;
         self.content = Some((id, message.clone()));
         Ok(id)
     }
@@ -457,11 +483,17 @@ impl<'c> Batch<'c> {
         let mut boxes: Vec<UserId> = self.dirty_boxes.iter().copied().collect();
         boxes.sort();
         for user in boxes {
-            let cursor = *self.cursor(user)?;
-            self.run("UPDATE box SET cursor = ?2 WHERE user = ?1", params![user.0, count(cursor)])?;
+            let counters = *self.counters(user)?;
+            self.run(
+                "UPDATE box SET cursor = ?2, objects = ?3, bytes = ?4 WHERE user = ?1",
+                params![user.0, count(counters.cursor), counters.objects, counters.bytes],
+            )?;
         }
         if self.queued {
             self.set_counter("pending", self.cache.next_pending.unwrap_or(1) - 1)?;
+        }
+        if self.kept {
+            self.set_counter("content", self.cache.next_content.unwrap_or(1) - 1)?;
         }
         Ok(self.cache.bounded())
     }

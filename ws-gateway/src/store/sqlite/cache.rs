@@ -14,11 +14,12 @@ const REMEMBERED: usize = 100_000;
 /// The counters as they are in the database, or will be after [`Batch::flush`].
 #[derive(Default)]
 pub(super) struct Cache {
-    pub(super) boxes: HashMap<UserId, u64>,
+    pub(super) boxes: HashMap<UserId, Box>,
     pub(super) folders: HashMap<UserId, HashMap<Address, Folder>>,
     /// How many folders these are, or were.
     remembered: usize,
     pub(super) next_pending: Option<i64>,
+    pub(super) next_content: Option<i64>,
 }
 
 impl Cache {
@@ -40,10 +41,19 @@ impl Cache {
     /// Forgets everything when it is too much: what is needed is read again.
     pub(super) fn bounded(mut self) -> Cache {
         if self.remembered > REMEMBERED {
-            self = Cache { next_pending: self.next_pending, ..Cache::default() };
+            self = Cache { next_pending: self.next_pending, next_content: self.next_content, ..Cache::default() };
         }
         self
     }
+}
+
+/// A box's counters.
+#[derive(Clone, Copy)]
+pub(super) struct Box {
+    pub(super) cursor: u64,
+    /// How many objects it holds, and how many bytes.
+    pub(super) objects: i64,
+    pub(super) bytes: i64,
 }
 
 /// A folder's state.

@@ -133,10 +133,26 @@ fn damaged(at: usize, error: FromSqlError) -> rusqlite::Error {
 
 /// The columns that [`read_entry`] reads, from any query that calls the tables `e`, `c` and `f`.
 pub(super) const ENTRY: &str = "e.seq, e.change, e.outgoing, e.receipt, e.seen, e.delivery_claimed, e.display_claimed, f.peer, \
-     c.message_id, c.conversation, c.contribution, c.in_reply_to, c.sender, c.recipient, c.date, c.content_type, c.wants, c.expires, c.body";
+     c.message_id, c.conversation, c.contribution, c.in_reply_to, c.sender, c.recipient, c.date, c.content_type, c.wants, c.expires, c.body, \
+     e.flags";
 
 /// The tables of [`ENTRY`].
 pub(super) const ENTRY_FROM: &str = "entry e JOIN content c ON c.id = e.content JOIN folder f ON f.user = e.user AND f.id = e.folder";
+
+/// The bits of `entry.flags` and `folder.flags`.
+pub(super) mod flags {
+    pub(in crate::store::sqlite) const FLAGGED: i64 = 1;
+    pub(in crate::store::sqlite) const DELETED: i64 = 2;
+    pub(in crate::store::sqlite) const GONE: i64 = 4;
+    pub(in crate::store::sqlite) const KEYWORDS: i64 = 8;
+    pub(in crate::store::sqlite) const FILED: i64 = 16;
+    pub(in crate::store::sqlite) const ARCHIVED: i64 = 1;
+    pub(in crate::store::sqlite) const PINNED: i64 = 2;
+}
+
+fn read_flags(row: &Row<'_>, at: usize) -> rusqlite::Result<i64> {
+    row.get(at)
+}
 
 pub(super) fn read_entry(row: &Row<'_>, user: UserId) -> rusqlite::Result<Entry> {
     use wasm_core::cpm::ids::{ContributionId, ConversationId};
@@ -146,6 +162,9 @@ pub(super) fn read_entry(row: &Row<'_>, user: UserId) -> rusqlite::Result<Entry>
         seen: row.get(4)?,
         delivery_claimed: row.get(5)?,
         display_claimed: row.get(6)?,
+        flags: Vec::new(),
+        folders: Vec::new(),
+        gone: read_flags(row, 19)? & flags::GONE != 0,
         message: StoredMessage {
             user,
             direction: if row.get(2)? { Direction::Out } else { Direction::In },

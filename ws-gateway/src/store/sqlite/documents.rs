@@ -1,6 +1,8 @@
 //! The documents: written within a [`Batch`], read on a snapshot.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use wasm_core::Text;
+use wasm_core::cpm::history::DocumentChange;
 
 use super::batch::{Batch, Fault};
 use super::columns::{self, count};
@@ -36,6 +38,7 @@ impl Batch<'_> {
             return Ok(Outcome::Conflict);
         }
         let version = self.advance(user)?;
+        self.run("DELETE FROM dropped_document WHERE user = ?1 AND kind = ?2 AND name = ?3", params![user.0, number(kind), name])?;
         self.run(
             "INSERT OR REPLACE INTO document (user, kind, name, version, body) VALUES (?1, ?2, ?3, ?4, ?5)",
             params![user.0, number(kind), name, count(version), body],
@@ -51,7 +54,12 @@ impl Batch<'_> {
         if found.is_none() {
             return Ok(Outcome::Missing);
         }
-        self.advance(user)?;
+        let version = self.advance(user)?;
+        self.run(
+            "INSERT OR REPLACE INTO dropped_document (user, kind, name, version) VALUES (?1, ?2, ?3, ?4)",
+            params![user.0, number(kind), name, count(version)],
+        )?;
+        self.thin_out(user, "dropped_document", "version", "TRUE")?;
         self.run("DELETE FROM document WHERE user = ?1 AND kind = ?2 AND name = ?3", params![user.0, number(kind), name])
     }
 
@@ -79,6 +87,23 @@ pub(super) fn all_documents(connection: &Connection, kind: DocumentKind) -> rusq
     let mut statement =
         connection.prepare_cached("SELECT user, kind, name, version, body FROM document WHERE kind = ?1 ORDER BY user, name")?;
     statement.query_map([number(kind)], read_document)?.collect()
+}
+
+/// The documents that changed after a cursor, with those that are no more.
+pub(super) fn document_changes(connection: &Connection, user: UserId, since: u64) -> rusqlite::Result<Vec<DocumentChange>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT kind, name, version, 0 FROM document WHERE user = ?1 AND version > ?2 \
+         UNION ALL SELECT kind, name, version, 1 FROM dropped_document WHERE user = ?1 AND version > ?2",
+    )?;
+    let rows = statement.query_map(params![user.0, count(since)], |row| {
+        Ok(DocumentChange {
+            kind: Text::from(read_kind(row, 0)?.name()),
+            name: columns::read_text(row, 1)?,
+            version: columns::read_count(row, 2)?,
+            gone: row.get(3)?,
+        })
+    })?;
+    rows.collect()
 }
 
 fn read_document(row: &Row<'_>) -> rusqlite::Result<Document> {

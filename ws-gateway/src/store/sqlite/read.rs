@@ -12,6 +12,8 @@ use wasm_core::sip::digest::Ha1;
 use wasm_core::{Text, Time};
 
 use super::columns::{self, ENTRY, ENTRY_FROM, count, key, read_entry, time};
+use super::documents;
+use super::objects::{self, folder_flags, read_dressed};
 use crate::store::{
     Account, BindingKey, Direction, Entry, Pending, PendingId, Queued, Secret, StoredBinding, StoredSession, TokenHash, UserId,
 };
@@ -82,24 +84,28 @@ pub(super) fn conversations(connection: &Connection, user: UserId, before: Optio
     let snapshot = connection.unchecked_transaction()?;
     let cursor = cursor(&snapshot, user)?;
     let mut statement = snapshot.prepare_cached(&format!(
-        "WITH s AS MATERIALIZED (SELECT f.user, f.id, f.seen, f.change, \
-         (SELECT max(e.seq) FROM entry e WHERE e.user = f.user AND e.folder = f.id) AS newest FROM folder f WHERE f.user = ?1) \
-         SELECT {ENTRY}, e.incoming - s.seen, max(s.change, s.newest), \
-         (SELECT a.display_name FROM address JOIN account a USING (user) WHERE address.address = f.peer) \
-         FROM (SELECT * FROM s WHERE ?2 IS NULL OR newest < ?2 ORDER BY newest DESC LIMIT ?3) s \
+        "WITH s AS MATERIALIZED (SELECT f.user, f.id, f.seen, max(f.change, f.flagged) AS change, \
+         (SELECT max(e.seq) FROM entry e WHERE e.user = f.user AND e.folder = f.id) AS newest, \
+         (SELECT e.seq FROM entry e WHERE e.user = f.user AND e.folder = f.id AND e.flags & 6 = 0 ORDER BY e.seq DESC LIMIT 1) AS shown \
+         FROM folder f WHERE f.user = ?1) \
+         SELECT {ENTRY}, n.incoming - s.seen, max(s.change, s.newest), \
+         (SELECT a.display_name FROM address JOIN account a USING (user) WHERE address.address = f.peer), f.flags \
+         FROM (SELECT * FROM s WHERE shown IS NOT NULL AND (?2 IS NULL OR shown < ?2) ORDER BY shown DESC LIMIT ?3) s \
          JOIN folder f ON f.user = s.user AND f.id = s.id \
-         JOIN entry e ON e.user = s.user AND e.folder = s.id AND e.seq = s.newest JOIN content c ON c.id = e.content \
-         ORDER BY s.newest DESC"
+         JOIN entry n ON n.user = s.user AND n.folder = s.id AND n.seq = s.newest \
+         JOIN entry e ON e.user = s.user AND e.folder = s.id AND e.seq = s.shown JOIN content c ON c.id = e.content \
+         ORDER BY s.shown DESC"
     ))?;
     let rows = statement.query_map(params![user.0, before.map(count), columns::limit(limit.min(MOST))], |row| {
-        let last = read_entry(row, user)?;
-        let title = row.get::<_, Option<String>>(21)?.filter(|name| !name.is_empty());
+        let last = read_dressed(&snapshot, row, user)?;
+        let title = row.get::<_, Option<String>>(22)?.filter(|name| !name.is_empty());
         Ok(Folder {
             with: last.message.with.clone(),
             title: title.map_or_else(|| last.message.with.text().clone(), Text::from),
             conversation: last.message.conversation.clone() as Option<ConversationId>,
-            unread: row.get(19)?,
-            cursor: columns::read_count(row, 20)?,
+            unread: row.get(20)?,
+            cursor: columns::read_count(row, 21)?,
+            flags: folder_flags(row.get(23)?),
             last: Some(last.object()),
         })
     })?;
@@ -110,10 +116,10 @@ pub(super) fn messages(connection: &Connection, user: UserId, with: &Address, be
     let limit = limit.min(MOST);
     let mut statement = connection.prepare_cached(&format!(
         "SELECT {ENTRY} FROM {ENTRY_FROM} WHERE e.user = ?1 AND e.folder = \
-         (SELECT id FROM folder WHERE user = ?1 AND peer = ?2) AND e.seq < ?3 ORDER BY e.seq DESC LIMIT ?4"
+         (SELECT id FROM folder WHERE user = ?1 AND peer = ?2) AND e.seq < ?3 AND e.flags & 6 = 0 ORDER BY e.seq DESC LIMIT ?4"
     ))?;
     let rows = statement.query_map(params![user.0, with.as_str(), before.map_or(i64::MAX, count), columns::limit(limit + 1)], |row| {
-        Ok(read_entry(row, user)?.object())
+        Ok(read_dressed(connection, row, user)?.object())
     })?;
     let mut objects = rows.collect::<rusqlite::Result<Vec<_>>>()?;
     let has_older = objects.len() > limit;
@@ -126,8 +132,8 @@ pub(super) fn changes(connection: &Connection, user: UserId, since: u64, limit: 
     let limit = limit.clamp(1, MOST);
     let snapshot = connection.unchecked_transaction()?;
     let cursor = cursor(&snapshot, user)?;
-    if since > cursor {
-        return Ok(Changes { cursor, objects: Vec::new(), more: false, reset: true });
+    if since > cursor || (since > 0 && since < objects::horizon(&snapshot, user)?) {
+        return Ok(Changes { cursor, reset: true, ..Changes::default() });
     }
     let mut entries: Vec<Entry> = Vec::new();
     for which in [
@@ -141,19 +147,31 @@ pub(super) fn changes(connection: &Connection, user: UserId, since: u64, limit: 
             "SELECT {ENTRY} FROM ({which}) place JOIN entry e ON e.user = place.user AND e.folder = place.folder AND e.seq = place.seq \
              JOIN content c ON c.id = e.content JOIN folder f ON f.user = e.user AND f.id = e.folder"
         ))?;
-        let rows = statement.query_map(params![user.0, count(since), columns::limit(limit + 1)], |row| read_entry(row, user))?;
+        let rows =
+            statement.query_map(params![user.0, count(since), columns::limit(limit + 1)], |row| read_dressed(&snapshot, row, user))?;
         for row in rows {
             entries.push(row?);
         }
     }
     entries.sort_by_key(|entry| entry.change);
-    let more = entries.len() > limit;
-    entries.truncate(limit);
-    let cursor = match entries.last() {
-        Some(last) if more => last.change,
-        _ => cursor,
-    };
-    Ok(Changes { cursor, objects: entries.into_iter().map(Entry::object).collect(), more, reset: false })
+    let mut folders = objects::folder_changes(&snapshot, user, since)?;
+    let mut own_folders = objects::own_folder_changes(&snapshot, user, since)?;
+    let mut documents = documents::document_changes(&snapshot, user, since)?;
+    let mut marks: Vec<u64> = entries.iter().map(|entry| entry.change).collect();
+    marks.extend(folders.iter().map(|folder| folder.change));
+    marks.extend(own_folders.iter().map(|folder| folder.change));
+    marks.extend(documents.iter().map(|document| document.version));
+    marks.sort_unstable();
+    let more = marks.len() > limit;
+    let cursor = if more { marks[limit - 1] } else { cursor };
+    entries.retain(|entry| entry.change <= cursor);
+    folders.retain(|folder| folder.change <= cursor);
+    own_folders.retain(|folder| folder.change <= cursor);
+    documents.retain(|document| document.version <= cursor);
+    let (gone, entries): (Vec<Entry>, Vec<Entry>) = entries.into_iter().partition(|entry| entry.gone);
+    let gone = gone.into_iter().map(objects::gone).collect();
+    let objects = entries.into_iter().map(Entry::object).collect();
+    Ok(Changes { cursor, objects, more, reset: false, gone, folders, own_folders, documents, quota: None })
 }
 
 pub(super) fn message(connection: &Connection, user: UserId, direction: Direction, message_id: &MessageId) -> rusqlite::Result<Vec<Entry>> {

@@ -8,8 +8,12 @@ use rusqlite::{Connection, TransactionBehavior};
 pub(super) const APPLICATION_ID: i64 = 0x544e_444d;
 
 /// Each brings a database from the version of its index to the next.
-pub(super) const MIGRATIONS: &[&str] =
-    &[include_str!("0001_initial.sql"), include_str!("0002_documents.sql"), include_str!("0003_held.sql")];
+pub(super) const MIGRATIONS: &[&str] = &[
+    include_str!("0001_initial.sql"),
+    include_str!("0002_documents.sql"),
+    include_str!("0003_held.sql"),
+    include_str!("0004_objects.sql"),
+];
 
 /// The version that this program writes.
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;

@@ -54,6 +54,12 @@ const FIXTURES: [&str; MIGRATIONS.len()] = [
     include_str!("0001_fixture.sql"),
     concat!(include_str!("0001_fixture.sql"), include_str!("0002_fixture.sql")),
     concat!(include_str!("0001_fixture.sql"), include_str!("0002_fixture.sql"), include_str!("0003_fixture.sql")),
+    concat!(
+        include_str!("0001_fixture.sql"),
+        include_str!("0002_fixture.sql"),
+        include_str!("0003_fixture.sql"),
+        include_str!("0004_fixture.sql")
+    ),
 ];
 
 fn schema(path: &Path) -> Vec<(String, Option<String>)> {

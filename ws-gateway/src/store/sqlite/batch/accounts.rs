@@ -70,6 +70,10 @@ impl Batch<'_> {
         self.run("DELETE FROM entry WHERE user = ?1", [user.0])?;
         self.run("DELETE FROM temp.orphan WHERE content IN (SELECT content FROM entry)", [])?;
         self.run("DELETE FROM content WHERE id IN (SELECT content FROM temp.orphan)", [])?;
+        self.run("DELETE FROM words WHERE rowid IN (SELECT content FROM temp.orphan)", [])?;
+        for table in ["keyword", "own_folder", "filed", "gone", "dropped_document"] {
+            self.run(&format!("DELETE FROM {table} WHERE user = ?1"), [user.0])?;
+        }
         self.run("DELETE FROM folder WHERE user = ?1", [user.0])?;
         self.run("DELETE FROM pending WHERE user = ?1", [user.0])?;
         self.run("DELETE FROM held WHERE user = ?1", [user.0])?;
