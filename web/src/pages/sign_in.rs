@@ -133,44 +133,44 @@ pub fn SignInPage(props: &Props) -> Html {
                 if *linking {
                     <LinkDevice device={AttrValue::from(device.trim().to_owned())} onsignedin={props.onsignedin.clone()} onback={link} />
                 } else {
-                <form {onsubmit} novalidate=true aria-busy={busy.to_string()}>
-                    <div class={classes!("field", wrong(Trouble::NoAddress))}>
-                        <label class="field__label" for="address">{ Phrase::AddressLabel.say() }</label>
-                        <div class="field__box">
-                            <input ref={address_field} id="address" name="username" type="text" autocomplete="username" autocapitalize="none" spellcheck="false"
-                                required=true value={(*address).clone()} oninput={typed(&address)} aria-describedby="address-hint"
-                                aria-invalid={invalid(Trouble::NoAddress)} />
+                    <form {onsubmit} novalidate=true aria-busy={busy.to_string()}>
+                        <div class={classes!("field", wrong(Trouble::NoAddress))}>
+                            <label class="field__label" for="address">{ Phrase::AddressLabel.say() }</label>
+                            <div class="field__box">
+                                <input ref={address_field} id="address" name="username" type="text" autocomplete="username" autocapitalize="none" spellcheck="false"
+                                    required=true value={(*address).clone()} oninput={typed(&address)} aria-describedby="address-hint"
+                                    aria-invalid={invalid(Trouble::NoAddress)} />
+                            </div>
+                            <p id="address-hint" class="field__hint">{ Phrase::AddressHint.say() }</p>
                         </div>
-                        <p id="address-hint" class="field__hint">{ Phrase::AddressHint.say() }</p>
-                    </div>
-                    <div class={classes!("field", wrong(Trouble::NoPassword))}>
-                        <label class="field__label" for="password">{ Phrase::PasswordLabel.say() }</label>
-                        <div class="field__box">
-                            <input ref={password_field} id="password" name="password" type={if *shown { "text" } else { "password" }} autocomplete="current-password"
-                                autocapitalize="none" spellcheck="false" required=true value={(*password).clone()} oninput={typed(&password)}
-                                aria-invalid={invalid(Trouble::NoPassword)} />
-                            { eye.draw() }
+                        <div class={classes!("field", wrong(Trouble::NoPassword))}>
+                            <label class="field__label" for="password">{ Phrase::PasswordLabel.say() }</label>
+                            <div class="field__box">
+                                <input ref={password_field} id="password" name="password" type={if *shown { "text" } else { "password" }} autocomplete="current-password"
+                                    autocapitalize="none" spellcheck="false" required=true value={(*password).clone()} oninput={typed(&password)}
+                                    aria-invalid={invalid(Trouble::NoPassword)} />
+                                { eye.draw() }
+                            </div>
                         </div>
-                    </div>
-                    <div class="field">
-                        <label class="field__label" for="device">{ Phrase::DeviceLabel.say() }</label>
-                        <div class="field__box">
-                            <input id="device" name="device" type="text" autocomplete="off" maxlength="64" value={(*device).clone()} oninput={typed(&device)}
-                                aria-describedby="device-hint" />
+                        <div class="field">
+                            <label class="field__label" for="device">{ Phrase::DeviceLabel.say() }</label>
+                            <div class="field__box">
+                                <input id="device" name="device" type="text" autocomplete="off" maxlength="64" value={(*device).clone()} oninput={typed(&device)}
+                                    aria-describedby="device-hint" />
+                            </div>
+                            <p id="device-hint" class="field__hint">{ Phrase::DeviceHint.say() }</p>
                         </div>
-                        <p id="device-hint" class="field__hint">{ Phrase::DeviceHint.say() }</p>
-                    </div>
-                    <div role="alert">
-                        if let Some(trouble) = *trouble {
-                            <p class="notice notice--wrong">{ icon(Glyph::Alert) }<span>{ trouble.phrase().say() }</span></p>
-                        }
-                    </div>
-                    <button type="submit" class="button button--primary sign-in__go" disabled={*busy}>
-                        if *busy { { spinner(None) } }
-                        { if *busy { Phrase::SigningIn.say() } else { Phrase::SignIn.say() } }
-                    </button>
-                    { button(Phrase::LinkTitle.say(), Weight::Plain, &link) }
-                </form>
+                        <div role="alert">
+                            if let Some(trouble) = *trouble {
+                                <p class="notice notice--wrong">{ icon(Glyph::Alert) }<span>{ trouble.phrase().say() }</span></p>
+                            }
+                        </div>
+                        <button type="submit" class="button button--primary sign-in__go" disabled={*busy}>
+                            if *busy { { spinner(None) } }
+                            { if *busy { Phrase::SigningIn.say() } else { Phrase::SignIn.say() } }
+                        </button>
+                        { button(Phrase::LinkTitle.say(), Weight::Plain, &link) }
+                    </form>
                 }
             </div>
         </main>
