@@ -28,6 +28,7 @@ mod inbox;
 mod io;
 mod link;
 mod memory;
+pub mod msrp;
 mod outbox;
 mod probe;
 mod receipts;

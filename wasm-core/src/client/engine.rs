@@ -6,6 +6,7 @@ use super::Failure;
 use super::io::{Change, Command, Input, LONGEST_TEXT, Output, Profile, Role, Socket};
 use super::link::{Link, Out};
 use super::memory::{Effect, Memory};
+use super::msrp::{self, Wires};
 use super::outbox::{Kind, Outbox};
 use super::probe::Probe;
 use super::record::{Folder, Message, Place, Record};
@@ -32,6 +33,7 @@ pub struct Engine {
     leaving: bool,
     pub(super) memory: Memory,
     pub(super) link: Link,
+    pub(super) wires: Wires,
     pub(super) outbox: Outbox,
     pub(super) typing: Typing,
     pub(super) sync: Sync,
@@ -57,6 +59,7 @@ impl Engine {
             outbox: Outbox::new(entropy.fork()),
             sync: Sync::new(&profile.address, entropy.fork()),
             probe: Probe::new(entropy.fork()),
+            wires: Wires::new(profile.is_secure, entropy.fork()),
             profile,
             entropy,
             role: Role::Follower,
@@ -124,7 +127,7 @@ impl Engine {
                 let up = self.link.is_up();
                 let outbox = self.outbox.next_timeout().filter(|_| up);
                 let probe = self.probe.next_timeout().filter(|_| up);
-                [self.link.next_timeout(), outbox, probe, self.typing.next_timeout(), self.sync.next_timeout(up)]
+                [self.link.next_timeout(), self.wires.next_timeout(), outbox, probe, self.typing.next_timeout(), self.sync.next_timeout(up)]
                     .into_iter()
                     .flatten()
                     .min()
@@ -141,7 +144,13 @@ impl Engine {
             }
             Input::Command(command) => self.outputs.push_back(Output::Forward(command)),
             Input::Network(there) => self.link.network(now, there),
-            Input::Follow | Input::Socket(_) | Input::Http { .. } | Input::Changed { .. } | Input::Visible(_) | Input::Timeout => {}
+            Input::Follow
+            | Input::Socket(_)
+            | Input::Msrp(..)
+            | Input::Http { .. }
+            | Input::Changed { .. }
+            | Input::Visible(_)
+            | Input::Timeout => {}
         }
     }
 
@@ -153,6 +162,7 @@ impl Engine {
             Input::Socket(Socket::Opened) => self.link.opened(now),
             Input::Socket(Socket::Frame(frame)) => self.link.received(now, &frame),
             Input::Socket(Socket::Closed) => self.link.closed(now),
+            Input::Msrp(wire, socket) => self.wires.socket(now, wire, socket),
             Input::Http { id, status, body } => self.told(now, id, status, &body),
             Input::Changed { cursor } => {
                 if self.memory.cursor.is_none_or(|known| known < cursor) {
@@ -193,6 +203,7 @@ impl Engine {
     /// Lets another engine lead. What is on its way stays in the memory and is resumed there.
     fn cede_lead(&mut self, now: Time) {
         self.link.stop(now);
+        self.wires.stop(now);
         self.drain(now);
         self.role = Role::Follower;
         self.outbox.clear();
@@ -204,6 +215,7 @@ impl Engine {
     fn timeout(&mut self, now: Time) {
         self.link.timeout(now);
         self.probe_overdue(now);
+        self.wires.timeout(now);
         while let Some(id) = self.sync.overdue(now) {
             self.told(now, id, 0, &[]);
         }
@@ -264,6 +276,13 @@ impl Engine {
                 Out::Ended => self.end(),
                 Out::Left if self.leaving => self.end(),
                 Out::Left => {}
+            }
+        }
+        while let Some(out) = self.wires.poll() {
+            match out {
+                msrp::Out::Socket(wire, order) => self.outputs.push_back(Output::Msrp(wire, order)),
+                // Nobody has a use for what it says.
+                msrp::Out::Heard(wire, _) => self.wires.close(now, wire),
             }
         }
     }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::msrp;
 use super::record::{Record, Settings};
 use crate::Text;
 use crate::cpm::address::Address;
@@ -56,6 +57,8 @@ pub enum Input {
     Command(Command),
     /// What the socket did.
     Socket(Socket),
+    /// What the socket of an MSRP session did.
+    Msrp(msrp::Wire, Socket),
     /// The answer to an [`Output::Http`].
     Http {
         /// The request's number.
@@ -78,7 +81,7 @@ pub enum Input {
     Timeout,
 }
 
-/// What the WebSocket to the server did.
+/// What a WebSocket to the server did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Socket {
     /// It is open.
@@ -175,6 +178,8 @@ pub enum Output {
     Disconnect,
     /// Send this as one frame.
     Transmit(Bytes),
+    /// Do this with the WebSocket of an MSRP session.
+    Msrp(msrp::Wire, msrp::Order),
     /// Make an HTTP request to the server, with the session's cookie.
     Http {
         /// To be repeated in [`Input::Http`].

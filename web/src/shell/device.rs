@@ -16,6 +16,7 @@ use gloo::timers::callback::Timeout;
 use wasm_bindgen_futures::spawn_local;
 use yew::Callback;
 
+use wasm_core::client::msrp::Wire;
 use wasm_core::client::view::{Bubble, Link, Quote, Thread, ThreadSummary};
 use wasm_core::client::{Command, Engine, Input, Output, Profile, Settings as Privacy};
 use wasm_core::cpm::address::Address;
@@ -63,6 +64,8 @@ struct Inner {
     tabs: RefCell<Option<Tabs>>,
     tab: String,
     sip: RefCell<Option<Socket>>,
+    /// Those of MSRP sessions.
+    wires: RefCell<Vec<(Wire, Socket)>>,
     events: RefCell<Option<Socket>>,
     events_again: RefCell<Option<Timeout>>,
     timer: RefCell<Option<Timeout>>,
@@ -122,6 +125,7 @@ impl Device {
             tabs: RefCell::default(),
             tab: entropy::uuid(),
             sip: RefCell::default(),
+            wires: RefCell::default(),
             events: RefCell::default(),
             events_again: RefCell::default(),
             timer: RefCell::default(),
@@ -145,6 +149,7 @@ impl Device {
         inner.timer.take();
         inner.events_again.take();
         inner.sip.take();
+        inner.wires.take();
         inner.events.take();
         inner.tabs.take();
         inner.storage.take();

@@ -4,17 +4,10 @@ use bytes::Bytes;
 use gloo::events::EventListener;
 use js_sys::{ArrayBuffer, Uint8Array};
 use wasm_bindgen::JsCast;
+pub use wasm_core::client::Socket as Said;
 use web_sys::{BinaryType, MessageEvent, WebSocket};
 
 use super::links;
-
-/// What a socket says.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Said {
-    Opened,
-    Frame(Bytes),
-    Closed,
-}
 
 /// An open or opening socket.
 #[derive(Debug)]

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use wasm_core::client::msrp::{Order as WireOrder, Wire};
 use wasm_core::client::view::Tick;
 use wasm_core::client::{Command, Engine, Input, Output, Profile, Socket};
 use wasm_core::cpm::address::Address;
@@ -78,7 +79,14 @@ impl Device {
         };
         let (orders, ordered) = mpsc::unbounded_channel();
         let screen = Arc::new(Mutex::new(Screen::default()));
-        let shell = Shell { http, cookie: reply.cookie, engine: Engine::new(profile, seed), socket: None, screen: Arc::clone(&screen) };
+        let shell = Shell {
+            http,
+            cookie: reply.cookie,
+            engine: Engine::new(profile, seed),
+            socket: None,
+            wires: BTreeMap::new(),
+            screen: Arc::clone(&screen),
+        };
         tokio::spawn(shell.run(ordered));
         Device { orders, screen }
     }
@@ -118,6 +126,8 @@ struct Shell {
     cookie: String,
     engine: Engine,
     socket: Option<WebSocketStream<TcpStream>>,
+    /// What is to be sent on the sockets of MSRP sessions, each of which is a task.
+    wires: BTreeMap<Wire, mpsc::UnboundedSender<Bytes>>,
     screen: Arc<Mutex<Screen>>,
 }
 
@@ -160,18 +170,14 @@ impl Shell {
         while let Some(output) = self.engine.poll() {
             match output {
                 Output::Connect => {
-                    self.socket = tokio::time::timeout(PATIENCE, connect(self.http, &self.cookie)).await.ok().flatten();
+                    self.socket = tokio::time::timeout(PATIENCE, connect(self.http, "sip", &self.cookie)).await.ok().flatten();
                     let event = if self.socket.is_some() { Socket::Opened } else { Socket::Closed };
                     self.engine.handle(now(), Input::Socket(event));
                 }
                 Output::Disconnect => self.socket = None,
                 Output::Transmit(bytes) => {
-                    let frame = match String::from_utf8(bytes.to_vec()) {
-                        Ok(text) => Frame::text(text),
-                        Err(_) => Frame::binary(bytes),
-                    };
                     let sent = match &mut self.socket {
-                        Some(socket) => socket.send(frame).await.is_ok(),
+                        Some(socket) => socket.send(framed(bytes)).await.is_ok(),
                         None => true,
                     };
                     if !sent {
@@ -179,6 +185,17 @@ impl Shell {
                         self.engine.handle(now(), Input::Socket(Socket::Closed));
                     }
                 }
+                Output::Msrp(wire, WireOrder::Connect) => {
+                    let (sender, frames) = mpsc::unbounded_channel();
+                    self.wires.insert(wire, sender);
+                    tokio::spawn(carry(self.http, self.cookie.clone(), wire, frames, answers.clone()));
+                }
+                Output::Msrp(wire, WireOrder::Transmit(frame)) => {
+                    if let Some(sender) = self.wires.get(&wire) {
+                        let _ = sender.send(frame);
+                    }
+                }
+                Output::Msrp(wire, WireOrder::Disconnect) => drop(self.wires.remove(&wire)),
                 Output::Http { id, method, path, body } => {
                     let (http, cookie, answers) = (self.http, self.cookie.clone(), answers.clone());
                     tokio::spawn(async move {
@@ -221,9 +238,42 @@ async fn next(socket: &mut Option<WebSocketStream<TcpStream>>) -> Option<Bytes> 
     }
 }
 
-async fn connect(http: SocketAddr, cookie: &str) -> Option<WebSocketStream<TcpStream>> {
-    let mut request = format!("ws://{http}/sip").into_client_request().ok()?;
-    request.headers_mut().insert("Sec-WebSocket-Protocol", "sip".parse().ok()?);
+/// The socket of an MSRP session, until either side ends it.
+async fn carry(
+    http: SocketAddr,
+    cookie: String,
+    wire: Wire,
+    mut frames: mpsc::UnboundedReceiver<Bytes>,
+    answers: mpsc::UnboundedSender<Input>,
+) {
+    let tell = |socket| answers.send(Input::Msrp(wire, socket)).is_ok();
+    let mut socket = tokio::time::timeout(PATIENCE, connect(http, "msrp", &cookie)).await.ok().flatten();
+    let mut open = socket.is_some() && tell(Socket::Opened);
+    while open {
+        open = tokio::select! {
+            frame = frames.recv() => match (frame, &mut socket) {
+                (Some(frame), Some(socket)) => socket.send(framed(frame)).await.is_ok(),
+                // Nothing more is expected to be heard of it.
+                (None, _) | (_, None) => return,
+            },
+            frame = next(&mut socket) => frame.is_some_and(|frame| tell(Socket::Frame(frame))),
+        };
+    }
+    tell(Socket::Closed);
+}
+
+/// Text where it is UTF-8, as a browser sends it.
+fn framed(bytes: Bytes) -> Frame {
+    match String::from_utf8(bytes.to_vec()) {
+        Ok(text) => Frame::text(text),
+        Err(_) => Frame::binary(bytes),
+    }
+}
+
+/// A WebSocket to the path that is called like its subprotocol.
+async fn connect(http: SocketAddr, protocol: &str, cookie: &str) -> Option<WebSocketStream<TcpStream>> {
+    let mut request = format!("ws://{http}/{protocol}").into_client_request().ok()?;
+    request.headers_mut().insert("Sec-WebSocket-Protocol", protocol.parse().ok()?);
     request.headers_mut().insert("Origin", format!("http://{http}").parse().ok()?);
     request.headers_mut().insert("Cookie", cookie.parse().ok()?);
     let stream = TcpStream::connect(http).await.ok()?;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use wasm_core::Time;
+use wasm_core::client::msrp::{Order, Wire};
 use wasm_core::client::view::Tick;
 use wasm_core::client::{Alert, Command, Engine, Input, Output, Profile, Record, Socket};
 use wasm_core::cpm::address::Address;
@@ -14,6 +15,7 @@ pub enum Want {
     Connect,
     Disconnect,
     Transmit(Bytes),
+    Msrp(Wire, Order),
     Http { id: u64, method: &'static str, path: String, body: Option<String> },
 }
 
@@ -87,6 +89,7 @@ impl Browser {
                 Output::Connect => self.wants.push(Want::Connect),
                 Output::Disconnect => self.wants.push(Want::Disconnect),
                 Output::Transmit(bytes) => self.wants.push(Want::Transmit(bytes)),
+                Output::Msrp(wire, order) => self.wants.push(Want::Msrp(wire, order)),
                 Output::Http { id, method, path, body } => self.wants.push(Want::Http { id, method, path, body }),
                 Output::Persist(record) => self.keep(record),
                 Output::Alert(alert) => self.alerts.push(alert),

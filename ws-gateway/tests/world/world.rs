@@ -15,6 +15,7 @@ use wasm_core::sip::digest::Ha1;
 use wasm_core::wire::sip::Method;
 use wasm_core::{Entropy, Text, Time};
 use ws_gateway::devices::Devices;
+use ws_gateway::msrp::{ConnectionId, Hub};
 use ws_gateway::node::{Admission, Directory, FlowId, Input, Node, NodeConfig, Notice, Outlet, Peer, Transport};
 use ws_gateway::store::{Account, DocumentKind, NewAccount, Secret, Sqlite, Store, StoredBinding, Unit, UserId, Write};
 
@@ -23,6 +24,7 @@ use crate::ladder::{self, Arrow, Flow};
 use crate::phone::Phone;
 
 mod edge;
+mod msrp;
 
 /// How long a message is on a wire, and how long the disk takes.
 const WIRE: Duration = Duration::from_millis(10);
@@ -170,6 +172,7 @@ impl Directory for Accounts {
 struct Site {
     letter: char,
     node: Node<Accounts>,
+    hub: Hub,
     config: NodeConfig,
     accounts: Accounts,
     store: Sqlite,
@@ -195,6 +198,16 @@ enum Parcel {
         bytes: Bytes,
         flow: Option<FlowId>,
     },
+    /// MSRP bytes for the gateway's end of a WebSocket; none when the other end is gone.
+    ToHub {
+        connection: ConnectionId,
+        bytes: Option<Bytes>,
+    },
+    /// What the page's end of it hears.
+    ToPage {
+        connection: ConnectionId,
+        socket: Socket,
+    },
     /// Something that the page hears otherwise than over its socket.
     Page {
         device: usize,
@@ -207,6 +220,7 @@ pub struct World {
     pub now: Time,
     sites: Vec<Site>,
     phones: Vec<Attached>,
+    carried: Vec<msrp::Carried>,
     wires: BinaryHeap<Reverse<(Time, u64)>>,
     parcels: HashMap<u64, Parcel>,
     sent: u64,
@@ -242,6 +256,7 @@ impl World {
             Site {
                 letter: (b'A' + index as u8) as char,
                 node,
+                hub: msrp::hub(index as u8 + 200),
                 config,
                 accounts,
                 store: Sqlite::in_memory().unwrap(),
@@ -256,6 +271,7 @@ impl World {
             now: Time(1_800_000_000_000),
             sites: sites.collect(),
             phones: Vec::new(),
+            carried: Vec::new(),
             wires: BinaryHeap::new(),
             parcels: HashMap::new(),
             sent: 0,
@@ -393,6 +409,7 @@ impl World {
     /// The page is loaded anew. Its connection breaks.
     pub fn reload(&mut self, device: Device) {
         self.drop_flow(device);
+        self.cut_wires_of(device.0);
         self.page(device, Browser::reload);
     }
 
@@ -419,6 +436,7 @@ impl World {
     pub fn disconnect(&mut self, device: Device) {
         let now = self.now;
         self.drop_flow(device);
+        self.cut_wires_of(device.0);
         self.phones[device.0].cut(now);
         self.post(device.0);
     }
@@ -479,6 +497,8 @@ impl World {
             }
             self.post(device.0);
         }
+        self.cut_wires(|one| one.site == site);
+        self.sites[site].hub = msrp::hub(self.sent as u8);
         self.parcels.retain(|_, parcel| !matches!(parcel, Parcel::Site { site: to, .. } if *to == site));
         let site_ref = &mut self.sites[site];
         let seed = [site_ref.next_flow as u8; 32];
@@ -616,7 +636,9 @@ impl World {
             let wire = self.wires.peek().map(|Reverse((at, _))| *at);
             let nodes = self.sites.iter().filter_map(|site| site.node.next_timeout());
             let phones = self.phones.iter().filter_map(Attached::next_timeout);
-            let timer = nodes.chain(phones).min();
+            let hubs = self.sites.iter().filter_map(|site| site.hub.next_timeout());
+            let wires = self.carried.iter().filter_map(msrp::Carried::next_timeout);
+            let timer = nodes.chain(phones).chain(hubs).chain(wires).min();
             let Some(next) = wire.into_iter().chain(timer).min().filter(|next| *next <= until) else { return };
             self.now = self.now.max(next);
             if wire.is_some_and(|wire| wire <= self.now)
@@ -632,6 +654,7 @@ impl World {
                     self.handle(site, Input::Timeout);
                 }
             }
+            self.msrp_timeouts();
             for device in 0..self.phones.len() {
                 if self.phones[device].next_timeout().is_some_and(|at| at <= self.now) {
                     let now = self.now;
@@ -657,6 +680,8 @@ impl World {
                     self.post(device);
                 }
             }
+            Parcel::ToHub { connection, bytes } => self.at_hub(connection, bytes),
+            Parcel::ToPage { connection, socket } => self.at_page(connection, socket),
             Parcel::Page { device, socket, input } => {
                 let attached = &self.phones[device];
                 if socket.is_none_or(|socket| socket == attached.sockets) {

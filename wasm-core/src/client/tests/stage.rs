@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::client::view::{Bubble, Tick};
-use crate::client::{Alert, Change, Command, Engine, Input, Output, Profile, Record, Secret, Socket};
+use crate::client::{Alert, Change, Command, Engine, Input, Output, Profile, Record, Secret, Socket, msrp};
 use crate::cpm::address::Address;
 use crate::cpm::envelope::{Content, Envelope, Wants};
 use crate::cpm::ids::{ContributionId, ConversationId, InstanceId, MessageId};
@@ -73,6 +73,8 @@ pub struct Stage {
     pub received: VecDeque<Request>,
     /// What the engine answered.
     pub responses: Vec<Response>,
+    /// What was wanted of the sockets of MSRP sessions.
+    pub wires: Vec<(msrp::Wire, msrp::Order)>,
     pub http: VecDeque<(u64, &'static str, String, Option<String>)>,
     entropy: Entropy,
     /// The Message-IDs of the texts that were sent to the device, by Call-ID.
@@ -104,6 +106,7 @@ impl Stage {
             answer: None,
             received: VecDeque::new(),
             responses: Vec::new(),
+            wires: Vec::new(),
             http: VecDeque::new(),
             entropy: Entropy::new([9; 32]),
             sent: BTreeMap::new(),
@@ -161,6 +164,7 @@ impl Stage {
                         self.check_promises(&frame);
                         frames.push_back(frame);
                     }
+                    Output::Msrp(wire, order) => self.wires.push((wire, order)),
                     Output::Http { id, method, path, body } => self.http.push_back((id, method, path, body)),
                     Output::Persist(record) => {
                         let (store, key) = record.key().expect("only what has a key is kept");

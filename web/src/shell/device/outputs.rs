@@ -4,7 +4,8 @@ use bytes::Bytes;
 use gloo::timers::callback::Timeout;
 use wasm_bindgen_futures::spawn_local;
 
-use wasm_core::client::{Alert, Command, Input, Output, Record, Socket as SocketInput};
+use wasm_core::client::msrp::{Order, Wire};
+use wasm_core::client::{Alert, Command, Input, Output, Record};
 use wasm_core::cpm::history;
 use wasm_core::wire::json;
 
@@ -147,7 +148,7 @@ impl Device {
                 let refused = socket.is_none();
                 *inner.sip.borrow_mut() = socket;
                 if refused {
-                    self.feed(Input::Socket(SocketInput::Closed));
+                    self.feed(Input::Socket(Said::Closed));
                 }
             }
             Output::Disconnect => {
@@ -160,6 +161,7 @@ impl Device {
                     socket.send(&frame);
                 }
             }
+            Output::Msrp(wire, order) => self.wire(wire, order),
             Output::Http { id, method, path, body } => {
                 let answered = self.weak(move |device, answer: http::Answer| {
                     device.feed(Input::Http { id, status: answer.status, body: answer.body });
@@ -173,22 +175,39 @@ impl Device {
         }
     }
 
+    /// Does what is wanted of the socket of an MSRP session.
+    fn wire(&self, wire: Wire, order: Order) {
+        let wires = &self.0.wires;
+        match order {
+            Order::Connect => {
+                let said = self.weak(move |device, said| {
+                    let device = device.clone();
+                    spawn_local(async move { device.feed(Input::Msrp(wire, said)) });
+                });
+                match Socket::open("/msrp", Some("msrp"), said) {
+                    Some(socket) => wires.borrow_mut().push((wire, socket)),
+                    None => self.feed(Input::Msrp(wire, Said::Closed)),
+                }
+            }
+            Order::Transmit(frame) => {
+                if let Some((_, socket)) = wires.borrow().iter().find(|(other, _)| *other == wire) {
+                    socket.send(&frame);
+                }
+            }
+            Order::Disconnect => wires.borrow_mut().retain(|(other, _)| *other != wire),
+        }
+    }
+
     /// What the SIP socket said. Dealt with in a turn of its own, so that a socket may be dropped for what it said.
     fn sip_said(&self, said: Said) {
         let device = self.clone();
         spawn_local(async move {
-            let input = match said {
-                Said::Opened => {
-                    device.open_events();
-                    SocketInput::Opened
-                }
-                Said::Frame(frame) => SocketInput::Frame(frame),
-                Said::Closed => {
-                    device.0.events.take();
-                    SocketInput::Closed
-                }
-            };
-            device.feed(Input::Socket(input));
+            match &said {
+                Said::Opened => device.open_events(),
+                Said::Frame(_) => {}
+                Said::Closed => drop(device.0.events.take()),
+            }
+            device.feed(Input::Socket(said));
         });
     }
 

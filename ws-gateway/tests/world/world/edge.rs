@@ -61,6 +61,7 @@ impl World {
                 }
             }
             Want::Transmit(bytes) => self.transmit(device, &bytes),
+            Want::Msrp(wire, order) => self.wire_wants(device, wire, order),
             Want::Http { id, method, path, body } => {
                 let (status, body) = if plugged { self.http(device, method, &path, body.as_deref()) } else { (0, Bytes::new()) };
                 self.wire(WIRE * 2, Parcel::Page { device, socket: None, input: client::Input::Http { id, status, body } });
@@ -174,7 +175,7 @@ impl World {
                 self.arrows.push(Arrow { from: core.replace("Core", "PF"), to: "Push".to_owned(), what: "notice".to_owned() });
                 self.notices.push((user, outlet, notice));
             }
-            Output::Msrp(command) => panic!("nobody serves {command:?}"),
+            Output::Msrp(command) => self.msrp(site, command),
             Output::Step(step) => {
                 self.arrows.push(Arrow { from: function(step.from), to: function(step.to), what: step.what.as_str().to_owned() });
             }
