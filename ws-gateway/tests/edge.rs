@@ -114,7 +114,7 @@ async fn other_origins_are_kept_out() {
     let (status, _, body) = http(web, "POST /api/session HTTP/1.1\r\norigin: https://evil.test", &sign_in("alice", "alice-demo")).await;
     assert_eq!(status, 403);
     assert!(body.contains("origin-not-allowed"));
-    assert_eq!(http(web, "GET /sip HTTP/1.1", "").await.0, 400);
+    assert_eq!(http(web, "GET /sip HTTP/1.1", "").await.0, 426);
     assert_eq!(http(web, "GET /nowhere.js HTTP/1.1", "").await.0, 404);
     assert!(http(web, "GET /api/nothing HTTP/1.1", "").await.2.contains("not-found"));
 }
