@@ -35,7 +35,7 @@ impl Directory for Accounts {
     }
 
     fn preferences(&self, _: UserId) -> Arc<Preferences> {
-        Arc::default()
+        Preferences::usual()
     }
 
     fn device(&self, _: UserId, _: &InstanceId) -> Option<Arc<Device>> {

@@ -32,11 +32,13 @@
 //! | a peer, for whom the service itself has a notification | it waits in the queue, in the lane to that peer |
 
 mod deferred;
+mod invitations;
 mod lanes;
 mod letters;
 mod mailbox;
 mod notices;
 mod originating;
+mod policy;
 mod post;
 mod probes;
 mod receipts;
@@ -52,7 +54,7 @@ use std::time::Duration;
 use wasm_core::cpm::envelope::Content;
 use wasm_core::sip::dialog::DialogId;
 use wasm_core::sip::transaction::{ClientId, ServerId};
-use wasm_core::wire::sip::{Method, Request, Response, Status};
+use wasm_core::wire::sip::{Method, Request, Response, Status, To};
 use wasm_core::{Entropy, Time};
 
 use crate::node::{Directory, Loaded, MsrpCommand, NodeConfig, Notice, Outlet, Query, SessionId, Ticket};
@@ -99,8 +101,6 @@ struct Letter {
     /// The tries that wait for the answer, each with its response as far as it is known.
     waiters: Vec<(ServerId, Response)>,
     phase: Phase,
-    /// Whether it is held for its recipient's decision.
-    held: bool,
     /// Notifications about it that came before the peer's answer to it: judged when that is there.
     early: Vec<LetterId>,
 }
@@ -236,9 +236,10 @@ impl Participating {
         }
     }
 
-    /// Which requests are this function's business: stand-alone messages, whoever sends them.
+    /// Which requests are this function's business: stand-alone messages and invitations, whoever sends them.
     pub(crate) fn triggers(request: &Request) -> bool {
-        request.method == Method::Message
+        let begins = || request.headers.read::<To>().is_none_or(|to| to.tag().is_none());
+        request.method == Method::Message || request.method == Method::Invite && begins()
     }
 
     pub(crate) fn poll(&mut self) -> Option<Effect> {
@@ -293,7 +294,10 @@ impl Participating {
             Service::Request { id, source, destination: Destination::Deferred, hop, request } => {
                 self.queue_asked(hand, id, &source, hop, &request);
             }
-            Service::Request { id, source, destination, request, .. } => self.message(hand, id, &source, destination, request),
+            Service::Request { id, source, destination, hop, request } if request.method == Method::Invite => {
+                invitations::invited(&self.config, hand, id, &hop, &source, &destination, request);
+            }
+            Service::Request { id, source, destination, hop, request } => self.message(hand, id, &hop, &source, destination, request),
             Service::Response { id, response } => self.landed(hand, id, response),
             Service::Failed { id, status } => self.landed(hand, id, Response::new(status)),
             // The third party's registration: watch that user from now on (R014).
@@ -349,7 +353,7 @@ impl Participating {
                 let subject = receipts::subject(&letter.post, notification);
                 let report = notification.report;
                 let entry = entries.into_iter().find(|entry| subject.as_ref().is_some_and(|subject| entry.message.with == subject.with));
-                let known = entry.map(|entry| Known { wants: entry.message.wants, answer: None });
+                let known = entry.map(|entry| Known { wants: entry.message.wants, device: None, answer: None });
                 self.checked(hand, id, report, known);
             }
             (Some(Awaited::Letter(id)), _) => self.refuse(hand, id, Refusal::later(Status::SERVICE_UNAVAILABLE, 5)),

@@ -88,7 +88,7 @@ pub(crate) enum Effect {
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "it lives for the time of one input")]
 pub(crate) enum Service {
-    /// A request that triggers the service. It has to be answered.
+    /// A request that triggers the service. It has to be answered, or to go on ([`Core::proceed`]).
     Request { id: ServerId, source: Source, destination: Destination, hop: Hop, request: Request },
     /// A final response to a request of the service's.
     Response { id: ClientId, response: Response },
@@ -308,7 +308,8 @@ impl Core {
                 let status = if invite.is_some() { Status::OK } else { Status::CALL_DOES_NOT_EXIST };
                 self.respond(now, id, Response::to(&request, status));
                 if let Some(invite) = invite {
-                    self.act(now, invite, |context| context.cancel());
+                    let reason = request.headers.read();
+                    self.act(now, invite, |context| context.cancel(reason.as_ref()));
                 }
             }
             Event::Response { id, response } => self.answered(now, id, response),
@@ -368,7 +369,7 @@ impl Core {
         for action in actions {
             match action {
                 Action::Respond(response) => self.layer.respond(now, fork, response),
-                Action::Cancel(branch) => self.layer.cancel(now, branch),
+                Action::Cancel(branch, reason) => self.layer.cancel(now, branch, reason.as_ref()),
             }
         }
         match stage {

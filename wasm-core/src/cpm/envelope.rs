@@ -164,6 +164,15 @@ impl Content {
         }
     }
 
+    /// How many bytes there are.
+    pub fn size(&self) -> usize {
+        match self {
+            Content::Text(text) => text.len(),
+            Content::Other { body, .. } => body.len(),
+            Content::Composing(_) | Content::Notification(_) => self.body().len(),
+        }
+    }
+
     /// What a part or body of this type says.
     pub fn read(content_type: &Text, body: Bytes) -> Result<Content, EnvelopeError> {
         let media = ContentType::parse(content_type).map_err(|_| EnvelopeError::Type)?;

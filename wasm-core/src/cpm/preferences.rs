@@ -9,6 +9,7 @@ mod hours;
 mod judgement;
 mod value;
 
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use super::address::Address;
@@ -246,6 +247,17 @@ value::words! {
 }
 
 impl Preferences {
+    /// Those of everybody who never chose, shared by all of them.
+    pub fn usual() -> Arc<Preferences> {
+        static USUAL: LazyLock<Arc<Preferences>> = LazyLock::new(Arc::default);
+        Arc::clone(&USUAL)
+    }
+
+    /// Whether these are [`Preferences::usual`] by being the same in memory, which is quick to find out.
+    pub fn is_usual(preferences: &Arc<Preferences>) -> bool {
+        Arc::ptr_eq(preferences, &Preferences::usual())
+    }
+
     /// The profile of this identifier.
     pub fn find(&self, id: &ProfileId) -> Option<&Profile> {
         self.profiles.iter().find(|profile| profile.id == *id)

@@ -56,7 +56,7 @@ use self::server::Server;
 use self::table::{Id, Kind, Table};
 pub use self::timer::Timers;
 use self::timer::{Alarm, Queues};
-use crate::wire::sip::{CSeq, Message, Method, Request, Response, RetryAfter, Status, To, Via};
+use crate::wire::sip::{CSeq, Message, Method, Reason, Request, Response, RetryAfter, Status, To, Via};
 use crate::{Entropy, Text, Time};
 
 /// A client transaction of one layer.
@@ -268,8 +268,13 @@ impl<D: Clone + Eq + Hash + Debug> Layer<D> {
         }
     }
 
-    /// Cancels an INVITE that has no final response yet; before any provisional one the CANCEL waits for that.
-    pub fn cancel(&mut self, now: Time, id: ClientId) {
+    /// Cancels an INVITE that has no final response yet, and says why [RFC3326]; before any provisional one the CANCEL waits for that.
+    pub fn cancel(&mut self, now: Time, id: ClientId, reason: Option<&Reason>) {
+        if let Some(reason) = reason
+            && let Some(machine) = self.table.get_mut(id.0).and_then(|entry| InviteClient::of(&mut entry.kind))
+        {
+            machine.explain(reason);
+        }
         self.drive::<InviteClient>(now, id.0, invite_client::Input::Cancel);
     }
 

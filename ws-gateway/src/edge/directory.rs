@@ -57,7 +57,7 @@ impl Accounts {
             subscriptions,
             known: Mutex::new(Arc::new(known)),
             preferences,
-            usual: Arc::default(),
+            usual: Preferences::usual(),
         })))
     }
 

@@ -63,7 +63,7 @@ impl Participating {
         let content = &post.envelope.content;
         let letter = Letter { from: Some(post.sender.address()), size: content.body().len() as u64, content_type: content.content_type() };
         let asks = profile.unavailable(letter, &[]) == Absence::Defer(DeferredDelivery::Notify);
-        asks.then(|| Hold { remind_at: next_reminder(hand, post.recipient.user(), post.expires_at) })
+        asks.then(|| held(hand, post))
     }
 
     /// What users wanted to be told of again by now (R191).
@@ -80,6 +80,11 @@ impl Participating {
             }
         }
     }
+}
+
+/// That a message waits for its recipient's decision.
+pub(super) fn held(hand: &Hand<'_>, post: &Post) -> Hold {
+    Hold { remind_at: next_reminder(hand, post.recipient.user(), post.expires_at) }
 }
 
 /// When a user who wants it is told again by itself.

@@ -93,6 +93,8 @@ pub(super) struct Lane {
     caught: HashSet<PendingId>,
     /// The conversations of what is under way.
     flying: Vec<Address>,
+    /// When the store has something for the device that may not be sent yet.
+    later: Option<Time>,
     limit: usize,
 }
 
@@ -119,6 +121,7 @@ impl Lane {
             held: VecDeque::new(),
             caught: HashSet::new(),
             flying: Vec::new(),
+            later: None,
             limit,
         }
     }
@@ -227,11 +230,27 @@ impl Lane {
         }
     }
 
-    /// Its time has come, if it has.
-    pub(super) fn wake(&mut self, now: Time) {
-        if self.wakes().is_some_and(|until| until <= now) {
-            self.state = State::Catching { after: None, asked: false };
+    /// The store keeps something for the device until then; says whether that is news.
+    pub(super) fn later(&mut self, until: Time) -> bool {
+        let news = self.later.is_none_or(|known| until < known);
+        if news {
+            self.later = Some(until);
         }
+        news
+    }
+
+    /// Its time has come, if it has: it reads the store again. One that is reading must be woken once more; says whether it must.
+    pub(super) fn wake(&mut self, now: Time) -> bool {
+        let due = self.later.is_some_and(|until| until <= now);
+        match self.state {
+            State::Stalled { until } if until > now => return false,
+            State::Live if !due => return false,
+            State::Catching { .. } => return due,
+            State::Stalled { .. } | State::Live => {}
+        }
+        self.state = State::Catching { after: None, asked: false };
+        self.later = None;
+        false
     }
 
     /// Takes out everything that was to be sent.

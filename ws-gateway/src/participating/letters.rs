@@ -6,25 +6,37 @@ use std::cmp::Reverse;
 use std::ops::ControlFlow;
 
 use wasm_core::Text;
-use wasm_core::cpm::envelope::Content;
-use wasm_core::cpm::ids::MessageId;
+use wasm_core::cpm::address::Address;
+use wasm_core::cpm::envelope::{Content, Envelope, Wants};
+use wasm_core::cpm::feature;
+use wasm_core::cpm::ids::{InstanceId, MessageId};
+use wasm_core::cpm::preferences::Preferences;
 use wasm_core::cpm::probe;
 use wasm_core::sip::transaction::ServerId;
 use wasm_core::wire::imdn::Report;
-use wasm_core::wire::sip::{Request, Response, Status};
+use wasm_core::wire::sip::{MaxForwards, Request, Response, Status};
 
-use super::post::{Party, Post, PostKey};
+use super::policy::{self, Course};
+use super::post::{Fate, Party, Post, PostKey};
 use super::recent::{Key, Known};
-use super::{Alarm, Awaited, Flight, Hand, Letter, LetterId, Participating, Phase, originating, receipts, terminating};
-use crate::node::{Function, Query};
+use super::{Alarm, Awaited, Flight, Hand, Letter, LetterId, Participating, Phase, deferred, originating, post, receipts, terminating};
+use crate::node::{Directory, Function, Hop, Query};
 use crate::sip_core::front_door::Source;
 use crate::sip_core::refusal::Refusal;
 use crate::sip_core::routing::Destination;
-use crate::store::{Applied, Direction, Unit, UserId};
+use crate::store::{Applied, Direction, Disposition, Unit, UserId};
 
 impl Participating {
     /// A message has come in.
-    pub(super) fn message(&mut self, hand: &mut Hand<'_>, id: ServerId, source: &Source, destination: Destination, request: Request) {
+    pub(super) fn message(
+        &mut self,
+        hand: &mut Hand<'_>,
+        id: ServerId,
+        from: &Hop,
+        source: &Source,
+        destination: Destination,
+        request: Request,
+    ) {
         let response = Response::to(&request, Status::OK);
         if self.letters.len() >= self.config.limits.messages {
             return hand.core.respond(hand.now, id, Refusal::later(Status::SERVICE_UNAVAILABLE, 5).onto(response));
@@ -35,8 +47,10 @@ impl Participating {
                 hand.core.step(Function::Participating, Function::Core, || refusal.status.0.to_string());
                 hand.core.respond(hand.now, id, refusal.onto(response));
             }
-            ControlFlow::Continue(post) => {
+            ControlFlow::Continue(mut post) => {
                 hand.core.step(Function::Core, Function::Participating, || post.label().into());
+                let bindings = post.sender.user().map_or(&[][..], |user| hand.core.location().of(user));
+                post.device = bindings.iter().find(|binding| binding.hop == *from).and_then(|binding| binding.instance.clone());
                 self.take(hand, post, Some((id, response)));
             }
         }
@@ -60,11 +74,17 @@ impl Participating {
         let id = LetterId(self.next_letter);
         self.under_way.insert(key.clone(), id);
         let waiters = waiter.into_iter().collect();
-        let letter = Letter { key, post, since: hand.now, waiters, phase: Phase::Checking, held: false, early: Vec::new() };
+        let letter = Letter { key, post, since: hand.now, waiters, phase: Phase::Checking, early: Vec::new() };
         match (&letter.post.envelope.content, &letter.post.recipient) {
             (Content::Composing(_), Party::User { user, .. }) => {
                 let user = *user;
+                let from = letter.post.sender.address();
+                let out = policy::chosen(hand.directory, user)
+                    .is_some_and(|chosen| policy::shuts_out(hand.now, &chosen, hand.core.location().of(user), from));
                 self.letters.insert(id, letter);
+                if out {
+                    return self.answer(hand, id, Status::OK);
+                }
                 self.type_to(hand, id, user);
             }
             (Content::Notification(notification), _) => {
@@ -81,12 +101,69 @@ impl Participating {
                 self.letters.insert(id, letter);
                 self.probe(hand, id, user);
             }
-            (Content::Text(_) | Content::Other { .. }, Party::User { .. }) => {
-                let hold = self.hold(hand, &letter.post);
-                let unit = terminating::unit(hand.now, &letter.post, hold);
-                self.letters.insert(id, Letter { phase: Phase::Committing, held: hold.is_some(), ..letter });
-                self.commit(Awaited::Letter(id), unit);
+            (Content::Text(_) | Content::Other { .. }, Party::User { user, .. }) => {
+                let user = *user;
+                self.letters.insert(id, letter);
+                self.terminate(hand, id, user);
             }
+        }
+    }
+
+    /// A message to a user of this node: what they and its sender prefer decides where it goes.
+    fn terminate(&mut self, hand: &mut Hand<'_>, id: LetterId, user: UserId) {
+        let Some(post) = self.letters.get(&id).map(|letter| &letter.post) else { return };
+        let sender_keeps = post.sender.user().and_then(|sender| policy::chosen(hand.directory, sender)).is_none_or(|chosen| {
+            let device = post.device.as_ref().and_then(InstanceId::parse);
+            policy::keeps(chosen.profile(device.as_ref(), hand.now), post.envelope.content.content_type())
+        });
+        let course = policy::chosen(hand.directory, user).map(|chosen| {
+            let from = alias(hand.directory, &chosen, post);
+            policy::course(hand.now, &chosen, hand.core.location().of(user), post::letter(&post.envelope, &from))
+        });
+        let fate = match course {
+            None => Fate::Delivered { kept: true },
+            // Devices that are registered may have gone silent.
+            Some(Course::Deliver { kept }) => self.hold(hand, post).map_or(Fate::Delivered { kept }, Fate::Held),
+            Some(Course::Hold) => Fate::Held(deferred::held(hand, post)),
+            Some(Course::Store) => Fate::Stored,
+            Some(Course::Drop) => Fate::Dropped,
+            Some(Course::Refuse(refusal)) => return self.refuse(hand, id, refusal),
+            Some(Course::Redirect(to)) => return self.redirect(hand, id, &to),
+        };
+        let Some(letter) = self.letters.get_mut(&id) else { return };
+        (letter.post.fate, letter.post.sender_keeps, letter.phase) = (fate, sender_keeps, Phase::Committing);
+        let unit = terminating::unit(hand.now, &letter.post);
+        self.commit(Awaited::Letter(id), unit);
+    }
+
+    /// A message goes to somebody else, in its sender's name, once: a second redirection is refused. Its sender hears no more of it than
+    /// that it was taken, or they would learn who has it.
+    fn redirect(&mut self, hand: &mut Hand<'_>, id: LetterId, to: &Address) {
+        let Some(letter) = self.letters.get(&id) else { return };
+        let elsewhere = match hand.core.target(hand.directory, &to.to_uri()) {
+            ControlFlow::Continue(Destination::User { account, address, .. }) => Some(Party::User { user: account.user, address }),
+            ControlFlow::Continue(Destination::Peer(peer)) => Some(Party::Peer { peer, address: to.clone() }),
+            ControlFlow::Continue(Destination::Node | Destination::Deferred | Destination::Route(_)) | ControlFlow::Break(_) => None,
+        };
+        let elsewhere = elsewhere.filter(|party| {
+            let back = party.user().is_some() && party.user() == letter.post.recipient.user();
+            letter.post.redirected.is_none() && !back && !self.config.policy.bars(party.address())
+        });
+        let Some(party) = elsewhere else {
+            return self.refuse(hand, id, Refusal::because(Status::TEMPORARILY_UNAVAILABLE, "Recipient Not Available"));
+        };
+        let envelope = Envelope { to: to.clone(), wants: Wants::NOTHING, ..letter.post.envelope.clone() };
+        let hops = letter.post.request.headers.read::<MaxForwards>();
+        let mut request = self.own_request(&envelope, &envelope.from, feature::PAGER);
+        if let Some(hops) = hops {
+            request.headers.put(&hops);
+        }
+        let Some(Letter { post, .. }) = self.letters.get_mut(&id) else { return };
+        post.redirected = Some(post.recipient.address().clone());
+        (post.recipient, post.envelope, post.request) = (party, envelope, request);
+        match post.recipient.user() {
+            Some(user) => self.terminate(hand, id, user),
+            None => self.forward(hand, id),
         }
     }
 
@@ -128,13 +205,21 @@ impl Participating {
     }
 
     pub(super) fn checked(&mut self, hand: &mut Hand<'_>, id: LetterId, report: Report, known: Option<Known>) {
-        if let ControlFlow::Break(refusal) = receipts::asked(known.map(|known| known.wants), report) {
+        if let ControlFlow::Break(refusal) = receipts::asked(known.as_ref().map(|known| known.wants), report) {
             return self.refuse(hand, id, refusal);
         }
         let Some(letter) = self.letters.get_mut(&id) else { return };
+        receipts::address(&mut letter.post.request, known.and_then(|known| known.device));
         let Content::Notification(notification) = &letter.post.envelope.content else { return };
         let own = matches!(letter.post.sender, Party::User { .. });
+        let withheld = || {
+            let chosen = letter.post.sender.user().and_then(|user| policy::chosen(hand.directory, user));
+            let device = letter.post.device.as_ref().and_then(InstanceId::parse);
+            chosen.is_some_and(|chosen| !chosen.profile(device.as_ref(), hand.now).read_reports)
+        };
         match (receipts::weight(report), &letter.post.recipient) {
+            // Who reads what is the reader's secret if they want it to be, whatever their devices say.
+            (receipts::Weight::Positive(Disposition::Display), _) if own && withheld() => self.answer(hand, id, Status::OK),
             // Nothing to tell; and that one device failed is no news while another may still take the message.
             (receipts::Weight::Nothing, _) => self.answer(hand, id, Status::OK),
             (receipts::Weight::Negative, _) if own => self.answer(hand, id, Status::OK),
@@ -153,7 +238,7 @@ impl Participating {
         let Party::Peer { peer, .. } = letter.post.recipient else { return };
         letter.phase = Phase::Forwarding;
         if let Some(key) = letter.post.sender.user().map(|user| own_copy(user, &letter.post)) {
-            self.recent.insert(key, Known { wants: letter.post.envelope.wants, answer: None });
+            self.recent.insert(key, remembered(&letter.post));
         }
         match hand.core.forward(hand.now, peer, letter.post.request.clone()) {
             Some(client) => drop(self.flights.insert(client, Flight::Peer(id))),
@@ -197,15 +282,19 @@ impl Participating {
                 };
                 if !post.envelope.content.is_automatic() {
                     for key in copies(post) {
-                        self.recent.insert(key, Known { wants: post.envelope.wants, answer: None });
+                        self.recent.insert(key, remembered(post));
                     }
                 }
                 let parcel = terminating::parcel(post, pending, Some(id));
-                let (label, held) = (post.label(), letter.held);
+                let (label, fate) = (post.label(), post.fate);
                 self.tell_absent(hand, user, &parcel);
-                if held {
-                    self.answer(hand, id, Status::ACCEPTED);
-                    return self.list_changed(hand, user);
+                match fate {
+                    Fate::Delivered { .. } => {}
+                    Fate::Held(_) => {
+                        self.answer(hand, id, Status::ACCEPTED);
+                        return self.list_changed(hand, user);
+                    }
+                    Fate::Stored | Fate::Dropped => return self.answer(hand, id, Status::ACCEPTED),
                 }
                 if pending.is_some() {
                     self.waits(user);
@@ -296,15 +385,30 @@ fn compact(id: &MessageId) -> MessageId {
     MessageId::parse(&Text::from(id.as_str())).unwrap_or_else(|| id.clone())
 }
 
+/// What is remembered of a message.
+fn remembered(post: &Post) -> Known {
+    // Not with the registration that the name of the device was read from.
+    let device = post.device.as_ref().map(|device| Text::from(device.as_str()));
+    Known { wants: post.envelope.wants, device, answer: None }
+}
+
+/// The address of a message's sender that its recipient has blocked, if they have blocked one: no other address gets round that.
+fn alias(directory: &dyn Directory, chosen: &Preferences, post: &Post) -> Address {
+    let blocks = |address: &Address| chosen.profiles.iter().any(|profile| profile.blocks(address));
+    let account = post.sender.user().and_then(|user| directory.user(user));
+    let blocked = account.and_then(|account| account.addresses.iter().find(|address| blocks(address)).cloned());
+    blocked.unwrap_or_else(|| post.sender.address().clone())
+}
+
 /// The sender's copy of a message.
 fn own_copy(user: UserId, post: &Post) -> Key {
-    Key { user, direction: Direction::Out, with: post.recipient.address().clone(), message_id: compact(&post.message_id) }
+    Key { user, direction: Direction::Out, with: post.addressed().clone(), message_id: compact(&post.message_id) }
 }
 
 /// Both copies of a message, as far as they are in this node's store.
 fn copies(post: &Post) -> impl Iterator<Item = Key> {
     let sent = post.sender.user().map(|user| own_copy(user, post));
-    let received = post.recipient.user().map(|user| Key {
+    let received = post.recipient.user().filter(|_| !matches!(post.fate, Fate::Dropped)).map(|user| Key {
         user,
         direction: Direction::In,
         with: post.sender.address().clone(),

@@ -6,18 +6,19 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use wasm_core::Text;
 use wasm_core::cpm::address::Address;
 use wasm_core::cpm::envelope::{Content, Envelope};
 use wasm_core::cpm::feature;
-use wasm_core::cpm::preferences::Expiry;
+use wasm_core::cpm::preferences::{self, Expiry, Preferences};
 use wasm_core::wire::imdn::{Delivery, Report};
 use wasm_core::wire::sip::{CSeq, CallId, From, HeaderName, MaxForwards, Method, Request, Response, Status};
+use wasm_core::{Text, Time};
 
 use super::deferred::Decision;
 use super::lanes::{Carrier, Lane, Parcel, Put};
+use super::policy::{self, Offer};
 use super::post::{Party, Post};
-use super::{Alarm, Awaited, Flight, Hand, PAGE, Participating, deferred, notices, post};
+use super::{Alarm, Awaited, BREATH, Flight, Hand, PAGE, Participating, deferred, notices, post, receipts, terminating};
 use crate::node::{Function, Outlet, Query};
 use crate::sip_core::location::{BindingId, Cause, Change};
 use crate::sip_core::routing::Destination;
@@ -96,6 +97,33 @@ fn concerns(hand: &Hand<'_>, user: UserId, binding: BindingId, parcel: &Parcel) 
             !peers && hand.core.location().get(user, binding).is_some_and(|binding| device.is(binding))
         }
         ControlFlow::Continue(Destination::Node | Destination::Deferred | Destination::Route(_)) | ControlFlow::Break(_) => false,
+    }
+}
+
+/// When a parcel may go to a lane's device: by whom it is for, and by what its user has chosen, if anything (R243, R245).
+fn offer(hand: &Hand<'_>, user: UserId, binding: BindingId, parcel: &Parcel, chosen: Option<&Preferences>) -> Offer {
+    if !concerns(hand, user, binding, parcel) {
+        return Offer::Never;
+    }
+    let Some(chosen) = chosen else { return Offer::Now };
+    let device = hand.core.location().get(user, binding).and_then(policy::instance);
+    match (parcel.kind, parcel.pending) {
+        // What the service itself has to say.
+        (PendingKind::Message, None) => Offer::Now,
+        (PendingKind::Message, Some(_)) => match Envelope::unwrap(&parcel.request) {
+            Ok(envelope) => {
+                let letter = post::letter(&envelope, &parcel.from);
+                policy::offer(hand.now, chosen, device.as_ref(), preferences::Delivery::Message, Some(letter))
+            }
+            Err(_) => Offer::Now,
+        },
+        // That somebody is typing is news of a message.
+        (PendingKind::Notification, None) => policy::offer(hand.now, chosen, device.as_ref(), preferences::Delivery::Message, None),
+        (PendingKind::Notification, Some(_)) => {
+            let asked =
+                receipts::addressee(&parcel.request).is_some_and(|sent| device.as_ref().is_some_and(|device| *device.text() == sent));
+            if asked { Offer::Now } else { policy::offer(hand.now, chosen, device.as_ref(), preferences::Delivery::Notification, None) }
+        }
     }
 }
 
@@ -204,8 +232,26 @@ impl Participating {
     /// Puts a parcel on every lane of a user; says how many devices will be tried.
     pub(super) fn deliver(&mut self, hand: &mut Hand<'_>, user: UserId, parcel: Arc<Parcel>) -> usize {
         let Some(mailbox) = self.mailboxes.get_mut(&user) else { return 0 };
-        let lanes = mailbox.lanes.iter_mut().filter(|lane| concerns(hand, user, lane.binding, &parcel));
-        let taken = lanes.filter_map(|lane| (lane.put(&parcel) == Put::Taken).then_some(())).count();
+        let chosen = policy::chosen(hand.directory, user);
+        if parcel.kind == PendingKind::Notification
+            && let Some(first) = receipts::addressee(&parcel.request)
+        {
+            // The device that sent a message hears of it first (R181, R284); else the order of the lanes means nothing.
+            let is_first = |binding| hand.core.location().get(user, binding).is_some_and(|found| found.instance.as_ref() == Some(&first));
+            mailbox.lanes.sort_by_key(|lane| !is_first(lane.binding));
+        }
+        let mut taken = 0;
+        for lane in &mut mailbox.lanes {
+            match offer(hand, user, lane.binding, &parcel, chosen.as_deref()) {
+                Offer::Now => taken += usize::from(lane.put(&parcel) == Put::Taken),
+                Offer::At(until) => {
+                    if parcel.pending.is_some() && lane.later(until) {
+                        self.alarms.push(Reverse((until, Alarm::Lanes(user))));
+                    }
+                }
+                Offer::Never => {}
+            }
+        }
         // The letter has to know how many before the first of them fails.
         if let Some(letter) = parcel.letter.and_then(|id| self.letters.get_mut(&id)) {
             letter.phase = super::Phase::Delivering { open: taken };
@@ -257,7 +303,8 @@ impl Participating {
     /// Sends a parcel to a device: in its session, if it has one.
     fn send(&mut self, hand: &mut Hand<'_>, user: UserId, binding: BindingId, parcel: Arc<Parcel>) {
         match self.carrier(user, binding) {
-            Some(Carrier::Session(session)) if self.send_pushed(&session, &parcel) => {}
+            Some(Carrier::Session(session))
+                if self.adapted(hand, user, binding, &parcel).is_none() && self.send_pushed(&session, &parcel) => {}
             _ => self.send_alone(hand, user, binding, parcel, false),
         }
     }
@@ -270,8 +317,10 @@ impl Participating {
                 None => self.device(hand, user, binding, parcel, false, Reply::NotNow),
             };
         }
+        let request = self.adapted(hand, user, binding, &parcel);
+        let request = request.as_ref().unwrap_or(&parcel.request);
         let plain = plainer || hand.core.location().get(user, binding).is_some_and(|binding| binding.plain);
-        let request = if plain { plain_request(&parcel.request) } else { Some(parcel.request.clone()) };
+        let request = if plain { plain_request(request) } else { Some(request.clone()) };
         let outlet = self.mailboxes.get_mut(&user).and_then(|mailbox| mailbox.lane(binding)).and_then(|lane| lane.outlet.clone());
         let Some(request) = request else {
             // There is no plain form of a notification, and the device would refuse any other.
@@ -284,6 +333,15 @@ impl Participating {
                 self.given_up(hand, user, outlet.as_ref(), &[parcel]);
             }
         }
+    }
+
+    /// What a device gets in place of a message that is more than its user wants it to get (R238).
+    fn adapted(&self, hand: &Hand<'_>, user: UserId, binding: BindingId, parcel: &Parcel) -> Option<Request> {
+        let chosen = policy::chosen(hand.directory, user).filter(|_| parcel.kind == PendingKind::Message && parcel.pending.is_some())?;
+        let device = hand.core.location().get(user, binding).and_then(policy::instance);
+        let envelope = Envelope::unwrap(&parcel.request).ok()?;
+        let letter = post::letter(&envelope, &parcel.from);
+        policy::announces(hand.now, &chosen, device.as_ref(), letter).then(|| terminating::announcement(&parcel.request, envelope))
     }
 
     /// A request of the service's has come to its end.
@@ -353,7 +411,9 @@ impl Participating {
     pub(super) fn wake(&mut self, hand: &mut Hand<'_>, user: UserId) {
         let now = hand.now;
         if let Some(mailbox) = self.mailboxes.get_mut(&user) {
-            mailbox.lanes.iter_mut().for_each(|lane| lane.wake(now));
+            if mailbox.lanes.iter_mut().fold(false, |again, lane| lane.wake(now) | again) {
+                self.alarms.push(Reverse((now + BREATH, Alarm::Lanes(user))));
+            }
             self.run(hand, user);
         }
     }
@@ -380,10 +440,22 @@ impl Participating {
         let Some(mailbox) = self.mailboxes.get_mut(&user) else { return };
         let taken = |id: &PendingId| mailbox.settled.contains_key(id) || self.carrying.contains(id);
         let alive = queued.iter().filter(|entry| !taken(&entry.id) && entry.pending.expires_at > hand.now);
-        let parcels = alive.filter_map(deferred::parcel).filter(|parcel| concerns(hand, user, binding, parcel)).collect();
+        let chosen = policy::chosen(hand.directory, user);
+        let mut parcels = Vec::new();
+        let mut later: Option<Time> = None;
+        for parcel in alive.filter_map(deferred::parcel) {
+            match offer(hand, user, binding, &parcel, chosen.as_deref()) {
+                Offer::Now => parcels.push(parcel),
+                Offer::At(until) => later = Some(later.map_or(until, |earlier| earlier.min(until))),
+                Offer::Never => {}
+            }
+        }
         let more = queued.len() >= PAGE;
         if let Some(lane) = mailbox.lane(binding) {
             lane.loaded(parcels, queued.last().map(|entry| entry.id), more);
+            if let Some(until) = later.filter(|until| lane.later(*until)) {
+                self.alarms.push(Reverse((until, Alarm::Lanes(user))));
+            }
         }
         mailbox.read();
         if queued.is_empty()
@@ -442,7 +514,7 @@ impl Participating {
         };
         let request = self.own_request(&envelope, sender.address(), feature::PAGER);
         let expires_at = hand.now + self.config.policy.message_expiry;
-        let post = Post { sender, recipient, envelope, message_id, expires_at, request };
+        let post = Post::new(sender, recipient, envelope, message_id, expires_at, request);
         if report == Report::Delivery(Delivery::Failed) || post.recipient.user().is_none() {
             self.tell(hand, post);
         } else {
@@ -465,7 +537,7 @@ impl Participating {
         let id = super::LetterId(self.next_letter);
         self.under_way.insert(key.clone(), id);
         let (waiters, phase) = (Vec::new(), super::Phase::Committing);
-        self.letters.insert(id, super::Letter { key, post, since: hand.now, waiters, phase, held: false, early: Vec::new() });
+        self.letters.insert(id, super::Letter { key, post, since: hand.now, waiters, phase, early: Vec::new() });
         self.commit(Awaited::Letter(id), unit);
     }
 

@@ -10,6 +10,7 @@ use wasm_core::cpm::feature;
 use wasm_core::wire::cpim::{self, Cpim};
 use wasm_core::wire::sip::{ContentType, HeaderName, MaxForwards, Request, Status};
 
+use super::policy;
 use super::post::{self, Party, Post};
 use super::probes;
 use crate::node::{Directory, NodeConfig};
@@ -40,6 +41,7 @@ pub(super) fn admit(
         Source::Peer { identity: None, .. } | Source::Dialog => return Refusal::because(Status::FORBIDDEN, "No Sender").stop(),
     };
     honest(&request, source, config, directory)?;
+    let account = if let Destination::User { account, .. } = &destination { Some(account.clone()) } else { None };
     let recipient = match destination {
         Destination::User { account, address, .. } => Party::User { user: account.user, address },
         Destination::Peer(peer) => match (&sender, Address::from_uri(&request.uri)) {
@@ -50,6 +52,9 @@ pub(super) fn admit(
         Destination::Node | Destination::Deferred | Destination::Route(_) => return Refusal::new(Status::NOT_FOUND).stop(),
     };
     probes::own(&envelope, &request, &sender, &recipient)?;
+    let writer = if let Source::User { account, .. } = source { Some(&**account) } else { None };
+    let content = (!envelope.content.is_automatic()).then(|| (envelope.content.size() as u64, envelope.content.content_type()));
+    policy::permitted(&config.policy, writer, (recipient.address(), account.as_deref()), content)?;
     envelope.from = sender.address().clone();
     envelope.to = recipient.address().clone();
     let message_id = post::complete(now, &config.secret, &mut envelope, &mut request);
@@ -61,14 +66,8 @@ pub(super) fn admit(
     // The service is asserted by the server, never by the client (R317).
     request.headers.remove(&HeaderName::PPreferredService);
     request.headers.set(HeaderName::PAssertedService, feature::PAGER);
-    ControlFlow::Continue(Post {
-        sender,
-        recipient,
-        envelope,
-        message_id,
-        expires_at: asked.map_or(longest, |asked| asked.min(longest)),
-        request,
-    })
+    let expires_at = asked.map_or(longest, |asked| asked.min(longest));
+    ControlFlow::Continue(Post::new(sender, recipient, envelope, message_id, expires_at, request))
 }
 
 fn sized(config: &NodeConfig, request: &Request) -> ControlFlow<Refusal> {

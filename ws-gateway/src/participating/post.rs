@@ -4,12 +4,14 @@ use sha2::{Digest, Sha256};
 use wasm_core::cpm::address::Address;
 use wasm_core::cpm::envelope::{Content, Envelope};
 use wasm_core::cpm::ids::{ContributionId, ConversationId, MessageId};
+use wasm_core::cpm::preferences::Letter;
 use wasm_core::cpm::probe;
 use wasm_core::wire::cpim;
 use wasm_core::wire::imdn::{Delivery, Display, Report};
 use wasm_core::wire::sip::{HeaderName, Headers, Request};
 use wasm_core::{Entropy, Text, Time};
 
+use super::deferred::Hold;
 use crate::store::UserId;
 
 /// One end of a message.
@@ -54,6 +56,19 @@ impl PostKey {
     }
 }
 
+/// What becomes of a message to a user of this node.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Fate {
+    /// It waits for the devices; and whether a copy is kept.
+    Delivered { kept: bool },
+    /// It waits for its recipient's decision.
+    Held(Hold),
+    /// A copy is kept, and no more.
+    Stored,
+    /// It goes nowhere.
+    Dropped,
+}
+
 /// One message.
 #[derive(Debug)]
 pub(super) struct Post {
@@ -61,6 +76,14 @@ pub(super) struct Post {
     pub(super) recipient: Party,
     pub(super) envelope: Envelope,
     pub(super) message_id: MessageId,
+    /// The device that it came from, where that names itself.
+    pub(super) device: Option<Text>,
+    /// Whom its sender wrote to, where somebody else gets it.
+    pub(super) redirected: Option<Address>,
+    /// What becomes of it for its recipient.
+    pub(super) fate: Fate,
+    /// Whether the sender keeps a copy.
+    pub(super) sender_keeps: bool,
     /// When to give up.
     pub(super) expires_at: Time,
     /// What goes on: as it came, but for what belongs to the hop and for what the service asserts.
@@ -68,6 +91,24 @@ pub(super) struct Post {
 }
 
 impl Post {
+    /// Whom its sender wrote to.
+    pub(super) fn addressed(&self) -> &Address {
+        self.redirected.as_ref().unwrap_or_else(|| self.recipient.address())
+    }
+
+    /// A message that goes the usual way.
+    pub(super) fn new(
+        sender: Party,
+        recipient: Party,
+        envelope: Envelope,
+        message_id: MessageId,
+        expires_at: Time,
+        request: Request,
+    ) -> Post {
+        let fate = Fate::Delivered { kept: true };
+        Post { sender, recipient, envelope, message_id, device: None, redirected: None, fate, sender_keeps: true, expires_at, request }
+    }
+
     pub(super) fn key(&self) -> PostKey {
         let (message_id, report) = match &self.envelope.content {
             // Two devices that report the same are one report.
@@ -83,6 +124,11 @@ impl Post {
     pub(super) fn label(&self) -> &'static str {
         label(&self.envelope.content)
     }
+}
+
+/// What preferences are asked about a message.
+pub(super) fn letter<'a>(envelope: &'a Envelope, from: &'a Address) -> Letter<'a> {
+    Letter { from: Some(from), size: envelope.content.size() as u64, content_type: envelope.content.content_type() }
 }
 
 /// What the ladder calls a MESSAGE that says this.

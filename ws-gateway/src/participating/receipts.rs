@@ -6,12 +6,13 @@
 
 use std::ops::ControlFlow;
 
-use wasm_core::Time;
 use wasm_core::cpm::envelope::Wants;
+use wasm_core::cpm::feature;
 use wasm_core::cpm::ids::MessageId;
 use wasm_core::cpm::receipt::Receipt;
 use wasm_core::wire::imdn::{Delivery, Display, Notification, Report};
-use wasm_core::wire::sip::Status;
+use wasm_core::wire::sip::{AcceptContact, HeaderName, Request, Status};
+use wasm_core::{Text, Time};
 
 use super::post::{Party, Post};
 use super::recent::Key;
@@ -67,6 +68,24 @@ pub(super) fn asked(wants: Option<Wants>, report: Report) -> ControlFlow<Refusal
         Weight::Nothing => true,
     };
     if asked { ControlFlow::Continue(()) } else { Refusal::because(Status::FORBIDDEN, "Not Asked For").stop() }
+}
+
+/// Says which of the sender's devices a report is for before all others: the one that sent the message (R284). It gets the report whatever
+/// was chosen for it, as it asked; the others by choice (R245, R285). Written as a caller's preference [RFC3841], so that the queue keeps it.
+pub(super) fn address(request: &mut Request, device: Option<Text>) {
+    if let Some(device) = device {
+        let mut accept = AcceptContact::default();
+        accept.0.set_quoted(feature::SIP_INSTANCE, &format!("<{device}>"));
+        request.headers.put(&accept);
+    }
+}
+
+/// The device that a report is for before all others.
+pub(super) fn addressee(request: &Request) -> Option<Text> {
+    request.headers.get(&HeaderName::AcceptContact)?;
+    let accepts = request.headers.list::<AcceptContact>().ok()?;
+    let instance = accepts.iter().find_map(|accept| accept.feature(feature::SIP_INSTANCE))?;
+    Some(Text::from(instance.trim_start_matches('<').trim_end_matches('>')))
 }
 
 /// What a report writes before it goes on: the claim that keeps a second one out, the sender's tick where the sender is a user of this

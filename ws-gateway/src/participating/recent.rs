@@ -4,6 +4,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use wasm_core::Text;
 use wasm_core::cpm::address::Address;
 use wasm_core::cpm::envelope::Wants;
 use wasm_core::cpm::ids::MessageId;
@@ -21,9 +22,11 @@ pub(super) struct Key {
 }
 
 /// What is remembered of it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Known {
     pub(super) wants: Wants,
+    /// The sender's device that it came from, where that is known.
+    pub(super) device: Option<Text>,
     /// What its sender was answered.
     pub(super) answer: Option<Status>,
 }
@@ -42,7 +45,7 @@ impl Recent {
     }
 
     pub(super) fn get(&self, key: &Key) -> Option<Known> {
-        self.known.get(key).copied()
+        self.known.get(key).cloned()
     }
 
     pub(super) fn insert(&mut self, key: Key, known: Known) {
@@ -81,7 +84,7 @@ mod tests {
     fn the_oldest_is_forgotten_first() {
         let mut recent = Recent::new(2);
         for id in ["a", "b", "b", "c"] {
-            recent.insert(key(id), Known { wants: Wants::default(), answer: None });
+            recent.insert(key(id), Known { wants: Wants::default(), device: None, answer: None });
         }
         recent.answered(&key("c"), Status::OK);
         assert!(recent.get(&key("a")).is_none());

@@ -7,7 +7,7 @@ use wasm_core::cpm::deferred;
 use wasm_core::cpm::feature;
 use wasm_core::cpm::ids::InstanceId;
 use wasm_core::sip::transaction::{ClientId, ServerId};
-use wasm_core::wire::sip::{Event as EventHeader, HeaderName, Method, Request, Response, Status, To};
+use wasm_core::wire::sip::{Event as EventHeader, HeaderName, Method, RejectContact, Request, Response, Status, To};
 use wasm_core::{Text, Time};
 
 use super::front_door::{self, Door, Source};
@@ -35,6 +35,17 @@ impl Device {
             Device::Temporary(temporary) => temporary.is(binding),
         }
     }
+}
+
+/// The devices that a request is not for, each by its instance [RFC3841 §9.2] (R077, R078). Other features are not looked at.
+fn rejected(request: &Request) -> Vec<Text> {
+    let rejects = request.headers.list::<RejectContact>().unwrap_or_default();
+    let named = rejects.iter().filter_map(|reject| reject.feature(feature::SIP_INSTANCE));
+    named.map(|instance| Text::from(instance.trim_start_matches('<').trim_end_matches('>'))).collect()
+}
+
+fn rejects(rejected: &[Text], binding: &Binding) -> bool {
+    binding.instance.as_ref().is_some_and(|instance| rejected.contains(instance))
 }
 
 impl Core {
@@ -93,7 +104,7 @@ impl Core {
         }
         match destination {
             Destination::Node => self.serve(now, directory, id, from, source, request),
-            Destination::User { account, device, .. } => {
+            Destination::User { ref account, .. } => {
                 if request.method == Method::Subscribe
                     && let Source::User { account: subscriber, .. } = &source
                 {
@@ -113,19 +124,7 @@ impl Core {
                         Some(_) | None => {}
                     }
                 }
-                let bindings = self.location.of(account.user).iter().filter(|binding| device.is(binding));
-                let targets: Vec<Target> = bindings.map(Target::binding).collect();
-                if targets.is_empty() {
-                    return self.refuse(now, id, &request, Refusal::new(Status::TEMPORARILY_UNAVAILABLE));
-                }
-                self.fork(now, id, &from, request, targets);
-            }
-            Destination::Peer(peer) => {
-                if matches!(source, Source::Peer { .. }) {
-                    return self.refuse(now, id, &request, Refusal::because(Status::FORBIDDEN, "No Transit"));
-                }
-                let target = Target::hop(self.peer_hop(peer));
-                self.fork(now, id, &from, request, vec![target]);
+                self.proceed(now, id, &from, &source, &destination, request);
             }
             Destination::Deferred => match source {
                 Source::User { .. } => {
@@ -133,8 +132,29 @@ impl Core {
                 }
                 Source::Peer { .. } | Source::Dialog => self.refuse(now, id, &request, Refusal::new(Status::FORBIDDEN)),
             },
-            Destination::Route(hop) => self.fork(now, id, &from, request, vec![Target::hop(hop)]),
+            Destination::Peer(_) | Destination::Route(_) => self.proceed(now, id, &from, &source, &destination, request),
         }
+    }
+
+    /// Sends a request on to where it goes, after the service has had its say: to all of a user's devices but those that it is not for.
+    pub(crate) fn proceed(&mut self, now: Time, id: ServerId, from: &Hop, source: &Source, destination: &Destination, request: Request) {
+        let targets = match destination {
+            Destination::User { account, device, .. } => {
+                let rejected = rejected(&request);
+                let bindings = self.location.of(account.user).iter().filter(|binding| device.is(binding) && !rejects(&rejected, binding));
+                bindings.map(Target::binding).collect()
+            }
+            Destination::Peer(_) if matches!(source, Source::Peer { .. }) => {
+                return self.refuse(now, id, &request, Refusal::because(Status::FORBIDDEN, "No Transit"));
+            }
+            Destination::Peer(peer) => vec![Target::hop(self.peer_hop(*peer))],
+            Destination::Route(hop) => vec![Target::hop(hop.clone())],
+            Destination::Node | Destination::Deferred => Vec::new(),
+        };
+        if targets.is_empty() {
+            return self.refuse(now, id, &request, Refusal::new(Status::TEMPORARILY_UNAVAILABLE));
+        }
+        self.fork(now, id, from, request, targets);
     }
 
     /// Requests for the node itself.

@@ -8,15 +8,15 @@
 //!
 //! Per branch: Calling → Ringing (1xx) → Done (final, time-out, failure). A branch that is cancelled stays where it is until it says so.
 
-use wasm_core::wire::sip::{HeaderName, Method, Request, Response, Status};
+use wasm_core::wire::sip::{HeaderName, Method, Reason, Request, Response, Status};
 
 /// What the context wants done.
 #[derive(Debug)]
 pub(crate) enum Action<B> {
     /// Pass this back.
     Respond(Response),
-    /// Cancel this branch.
-    Cancel(B),
+    /// Cancel this branch, and say why if that is known.
+    Cancel(B, Option<Reason>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,7 +125,7 @@ impl<B: Copy + PartialEq> Context<B> {
             if self.request.method == Method::Invite && self.call == Call::Unanswered {
                 self.call = Call::Answered;
             }
-            let mut actions = self.cancel();
+            let mut actions = self.cancel(Some(&Reason::sip(Status::OK, "Call completed elsewhere")));
             if !surplus {
                 actions.insert(0, Action::Respond(response));
             }
@@ -133,7 +133,8 @@ impl<B: Copy + PartialEq> Context<B> {
         }
         let decline = response.status.0 >= 600;
         self.keep(response);
-        let mut actions = if decline { self.cancel() } else { Vec::new() };
+        let elsewhere = Reason::sip(Status::DECLINE, "Declined elsewhere");
+        let mut actions = if decline { self.cancel(Some(&elsewhere)) } else { Vec::new() };
         actions.extend(self.conclude());
         actions
     }
@@ -146,13 +147,14 @@ impl<B: Copy + PartialEq> Context<B> {
         self.conclude().into_iter().collect()
     }
 
-    /// The caller does not want it any more, or somebody else answered.
-    pub(crate) fn cancel(&mut self) -> Vec<Action<B>> {
+    /// The caller does not want it any more, or somebody else answered: for this reason, which the devices that stop ringing are told
+    /// [RFC3326].
+    pub(crate) fn cancel(&mut self, reason: Option<&Reason>) -> Vec<Action<B>> {
         let mut actions = Vec::new();
         for branch in &mut self.branches {
             if branch.state != State::Done && !branch.cancelled && self.request.method == Method::Invite {
                 branch.cancelled = true;
-                actions.push(Action::Cancel(branch.id));
+                actions.push(Action::Cancel(branch.id, reason.cloned()));
             }
         }
         actions
@@ -237,7 +239,7 @@ mod tests {
     fn show(action: Action<u32>) -> String {
         match action {
             Action::Respond(response) => response.status.0.to_string(),
-            Action::Cancel(id) => format!("cancel {id}"),
+            Action::Cancel(id, reason) => format!("cancel {id} {}", reason.and_then(|reason| reason.cause()).unwrap_or_default()),
         }
     }
 
@@ -247,7 +249,7 @@ mod tests {
         assert_eq!(says(&mut context, 0, 100), Vec::<String>::new());
         assert_eq!(says(&mut context, 0, 180), ["180"]);
         assert_eq!(says(&mut context, 1, 486), Vec::<String>::new());
-        assert_eq!(says(&mut context, 0, 200), ["200", "cancel 2"]);
+        assert_eq!(says(&mut context, 0, 200), ["200", "cancel 2 200"]);
         assert_eq!(says(&mut context, 2, 487), Vec::<String>::new());
         assert!(context.done());
     }
@@ -268,7 +270,7 @@ mod tests {
     #[test]
     fn two_that_answer_at_once_both_reach_the_caller() {
         let mut context = context(Method::Invite, 2);
-        assert_eq!(says(&mut context, 0, 200), ["200", "cancel 1"]);
+        assert_eq!(says(&mut context, 0, 200), ["200", "cancel 1 200"]);
         assert_eq!(says(&mut context, 1, 200), ["200"]);
     }
 
@@ -291,7 +293,7 @@ mod tests {
     #[test]
     fn a_decline_ends_the_search() {
         let mut context = context(Method::Invite, 2);
-        assert_eq!(says(&mut context, 0, 603), ["cancel 1"]);
+        assert_eq!(says(&mut context, 0, 603), ["cancel 1 603"]);
         assert_eq!(says(&mut context, 1, 487), ["603"]);
     }
 

@@ -21,6 +21,17 @@ pub struct UserId(pub i64);
 impl UserId {
     /// Nobody: in whose name waits what the service itself has to tell peers.
     pub const PEERS: UserId = UserId(0);
+
+    /// The box for what this user does not want kept: blank copies, which hold who, when and what was reported, so that reports can be
+    /// judged. Claims and receipts look there too; nothing that anybody reads does.
+    pub fn blank(self) -> UserId {
+        UserId(-self.0)
+    }
+
+    /// Whether this is such a box.
+    pub fn is_blank(self) -> bool {
+        self.0 < 0
+    }
 }
 
 impl fmt::Display for UserId {

@@ -11,8 +11,8 @@ use wasm_core::sip::transaction::{ClientId, Event, Layer, Out, ServerId, Timers}
 use wasm_core::wire::imdn::{Delivery, Display, Report};
 use wasm_core::wire::iscomposing::IsComposing;
 use wasm_core::wire::sip::{
-    CSeq, CallId, Contact, ContentType, Event as EventHeader, Expires, From, HeaderName, Limits, MaxForwards, Message, Method, RecordRoute,
-    Request, Response, SipUri, Status, To, Uri, Via,
+    CSeq, CallId, Contact, ContentType, Event as EventHeader, Expires, From, HeaderName, Limits, MaxForwards, Message, Method, Reason,
+    RecordRoute, Request, Response, SipUri, Status, To, Uri, Via,
 };
 use wasm_core::wire::xml::reginfo::Reginfo;
 use wasm_core::{Entropy, Text, Time};
@@ -60,6 +60,8 @@ pub struct Phone {
     pub ringing: Vec<(ServerId, Request)>,
     pub in_dialog: Vec<Request>,
     pub acks: Vec<Request>,
+    /// Why invitations were cancelled, where the CANCEL said it.
+    pub cancelled: Vec<Option<Reason>>,
     contact: SipUri,
     via: Via,
     domain: Text,
@@ -106,6 +108,7 @@ impl Phone {
             ringing: Vec::new(),
             in_dialog: Vec::new(),
             acks: Vec::new(),
+            cancelled: Vec::new(),
             contact,
             via,
             domain,
@@ -211,7 +214,7 @@ impl Phone {
     }
 
     pub fn cancel(&mut self, now: Time, id: ClientId) {
-        self.layer.cancel(now, id);
+        self.layer.cancel(now, id, None);
         self.drain(now);
     }
 
@@ -321,6 +324,7 @@ impl Phone {
                 Out::Event(Event::Unreachable { id }) => self.over(id, Status::SERVICE_UNAVAILABLE, None),
                 Out::Event(Event::Ack { request, .. }) => self.acks.push(request),
                 Out::Event(Event::Cancel { invite, id, request, .. }) => {
+                    self.cancelled.push(request.headers.read());
                     let response = self.response(&request, Status::OK);
                     self.layer.respond(now, id, response);
                     if let Some(at) = self.ringing.iter().position(|(ringing, _)| Some(*ringing) == invite) {

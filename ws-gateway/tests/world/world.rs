@@ -153,7 +153,7 @@ impl Directory for Accounts {
     }
 
     fn preferences(&self, user: UserId) -> Arc<Preferences> {
-        self.2.read().unwrap().get(&user).cloned().unwrap_or_default()
+        self.2.read().unwrap().get(&user).cloned().unwrap_or_else(Preferences::usual)
     }
 
     fn outlets(&self, user: UserId) -> Vec<Outlet> {

@@ -13,7 +13,9 @@ pub(super) fn acknowledgement(invite: &Request, response: &Response) -> Request 
 
 /// The CANCEL of an INVITE [RFC3261 §9.1].
 pub(super) fn cancellation(invite: &Request) -> Request {
-    derived(invite, Method::Cancel)
+    let mut cancel = derived(invite, Method::Cancel);
+    cancel.headers.copy(&invite.headers, &HeaderName::Reason);
+    cancel
 }
 
 /// A request with the branch, the route and the dialog of `invite`.

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::machine::{Context, Effect, Effects, Ending, Machine};
 use super::table::Kind;
 use super::timer::Alarm;
-use crate::wire::sip::{Request, Response};
+use crate::wire::sip::{HeaderName, Reason, Request, Response};
 
 #[derive(Debug)]
 pub(super) enum InviteClient {
@@ -58,13 +58,22 @@ pub(super) enum Input<'a> {
 
 impl InviteClient {
     /// Sends the request, whose encoding is `wire`.
-    pub(super) fn start(request: Box<Request>, wire: Bytes, context: &Context, effects: &mut Effects<Timer>) -> InviteClient {
+    pub(super) fn start(mut request: Box<Request>, wire: Bytes, context: &Context, effects: &mut Effects<Timer>) -> InviteClient {
+        // From here on, the reason is that of the CANCEL.
+        request.headers.remove(&HeaderName::Reason);
         effects.push(Effect::Send(wire.clone()));
         if !context.reliable {
             effects.push(Effect::Arm(Timer::A, context.timers.t1));
         }
         effects.push(Effect::Arm(Timer::B, context.timers.lifetime()));
         InviteClient::Calling { request, wire, interval: context.timers.t1, cancel: false }
+    }
+
+    /// Has a CANCEL that may follow say why [RFC3326].
+    pub(super) fn explain(&mut self, reason: &Reason) {
+        if let InviteClient::Calling { request, .. } | InviteClient::Proceeding { request, .. } = self {
+            request.headers.set(HeaderName::Reason, reason.to_string());
+        }
     }
 }
 

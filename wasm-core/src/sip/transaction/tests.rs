@@ -229,12 +229,13 @@ fn a_cancel_waits_for_a_provisional_response_and_finds_its_invite() {
     for net in [Net::UDP, Net::TCP] {
         let mut pair = Pair::new(net, 1);
         let id = send(&mut pair, Method::Invite);
-        pair.a.cancel(Time(0), id);
+        pair.a.cancel(Time(0), id, Some(&Reason::sip(Status::OK, "Call completed elsewhere")));
         let (server, invite) = arrival(&mut pair);
         assert_eq!(outcome(&mut pair), (id, 100));
-        pair.a.cancel(pair.now, id);
+        pair.a.cancel(pair.now, id, None);
         let Some((230, End::B, Event::Cancel { invite: Some(found), id: cancel, request, .. })) = pair.next(MINUTE) else { panic!() };
         assert_eq!(found, server);
+        assert_eq!(request.headers.read::<Reason>().and_then(|reason| reason.cause()), Some(200));
         pair.respond(cancel, &request, Status::OK);
         pair.respond(server, &invite, Status::REQUEST_TERMINATED);
         assert_eq!(outcome(&mut pair), (id, 487));
@@ -250,7 +251,7 @@ fn a_cancelled_invite_that_stays_unanswered_times_out() {
     let id = send(&mut pair, Method::Invite);
     arrival(&mut pair);
     outcome(&mut pair);
-    pair.a.cancel(pair.now, id);
+    pair.a.cancel(pair.now, id, None);
     assert!(matches!(pair.next(MINUTE), Some((_, End::B, Event::Cancel { .. }))));
     pair.net = Net::SILENCE;
     assert!(matches!(pair.next(MINUTE), Some((32_220, End::A, Event::Timeout { id: gone })) if gone == id));
@@ -512,7 +513,7 @@ proptest::proptest! {
                         layer.receive(now, peer, reliable, pair::answer(&request, status).into());
                     }
                 }
-                6 => clients.get(which).into_iter().for_each(|id| layer.cancel(now, *id)),
+                6 => clients.get(which).into_iter().for_each(|id| layer.cancel(now, *id, None)),
                 7 => layer.failed(now, &peer),
                 _ => {
                     now += Duration::from_millis(millis);

@@ -79,7 +79,8 @@ impl<'c> Batch<'c> {
                 break;
             }
         }
-        let cursors = self.touched.iter().filter_map(|user| Some((*user, self.cache.boxes.get(user)?.cursor))).collect();
+        let seen = self.touched.iter().filter(|user| !user.is_blank());
+        let cursors = seen.filter_map(|user| Some((*user, self.cache.boxes.get(user)?.cursor))).collect();
         Ok(Applied { outcomes, cursors })
     }
 
@@ -138,6 +139,12 @@ impl<'c> Batch<'c> {
         match self.cache.boxes.entry(user) {
             Slot::Occupied(slot) => Ok(slot.into_mut()),
             Slot::Vacant(slot) => {
+                if user.is_blank() {
+                    // Most never need one.
+                    self.connection
+                        .prepare_cached("INSERT OR IGNORE INTO box (user, cursor) SELECT ?1, 0 FROM box WHERE user = -?1")?
+                        .execute([user.0])?;
+                }
                 let counters = self
                     .connection
                     .prepare_cached("SELECT cursor, objects, bytes FROM box WHERE user = ?1")?
@@ -305,12 +312,12 @@ impl<'c> Batch<'c> {
                 outcome = if outcome == Outcome::Missing { Outcome::Unchanged } else { outcome };
                 continue;
             }
-            let change = self.advance(user)?;
+            let change = self.advance(entry.user)?;
             self.run(
                 "UPDATE entry SET receipt = ?4, change = ?5 WHERE user = ?1 AND folder = ?2 AND seq = ?3",
-                params![user.0, count(entry.folder), count(entry.seq), columns::receipt(merged), count(change)],
+                params![entry.user.0, count(entry.folder), count(entry.seq), columns::receipt(merged), count(change)],
             )?;
-            self.folder_changed(user, &entry.with, change, 0)?;
+            self.folder_changed(entry.user, &entry.with, change, 0)?;
             outcome = Outcome::Changed;
         }
         Ok(outcome)
@@ -335,21 +342,21 @@ impl<'c> Batch<'c> {
         if taken {
             return Ok(Outcome::Already);
         }
-        let change = self.advance(user)?;
+        let change = self.advance(entry.user)?;
         let receipt = columns::receipt(entry.receipt.merge(receipt));
-        self.run(sql, params![user.0, count(entry.folder), count(entry.seq), receipt, count(change)])?;
-        self.folder_changed(user, with, change, 0)?;
+        self.run(sql, params![entry.user.0, count(entry.folder), count(entry.seq), receipt, count(change)])?;
+        self.folder_changed(entry.user, with, change, 0)?;
         Ok(Outcome::First)
     }
 
-    /// The copies of a message in a user's box.
+    /// The copies of a message in a user's box, and in that of what they do not want kept.
     pub(super) fn entries(&mut self, user: UserId, direction: Direction, message_id: &MessageId) -> Result<Vec<Copy>, Fault> {
         // New folders have no row yet that the query could find.
         self.flush_folders()?;
         let mut statement = self.connection.prepare_cached(
-            "SELECT e.folder, e.seq, e.receipt, e.delivery_claimed, e.display_claimed, f.peer \
+            "SELECT e.folder, e.seq, e.receipt, e.delivery_claimed, e.display_claimed, f.peer, e.user \
              FROM entry e INDEXED BY entry_by_key JOIN content c ON c.id = e.content JOIN folder f ON f.user = e.user AND f.id = e.folder \
-             WHERE e.user = ?1 AND e.key = ?2 AND e.outgoing = ?3 AND c.message_id = ?4 ORDER BY e.seq",
+             WHERE e.user IN (?1, -?1) AND e.key = ?2 AND e.outgoing = ?3 AND c.message_id = ?4 ORDER BY e.seq",
         )?;
         let outgoing = direction == Direction::Out;
         let rows = statement.query_map(params![user.0, key(message_id), outgoing, message_id.as_str()], |row| {
@@ -360,6 +367,7 @@ impl<'c> Batch<'c> {
                 delivery_claimed: row.get(3)?,
                 display_claimed: row.get(4)?,
                 with: columns::read_address(row, 5)?,
+                user: UserId(row.get(6)?),
             })
         })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
@@ -536,6 +544,8 @@ pub(super) struct Copy {
     delivery_claimed: bool,
     display_claimed: bool,
     pub(super) with: Address,
+    /// Whose box: that of a user, or of what they do not want kept.
+    user: UserId,
 }
 
 /// Whether two copies can share a row of `content`.

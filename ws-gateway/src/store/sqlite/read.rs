@@ -178,7 +178,7 @@ pub(super) fn message(connection: &Connection, user: UserId, direction: Directio
     let mut statement = connection.prepare_cached(&format!(
         "SELECT {ENTRY} FROM entry e INDEXED BY entry_by_key JOIN content c ON c.id = e.content \
          JOIN folder f ON f.user = e.user AND f.id = e.folder \
-         WHERE e.user = ?1 AND e.key = ?2 AND e.outgoing = ?3 AND c.message_id = ?4 ORDER BY e.seq"
+         WHERE e.user IN (?1, -?1) AND e.key = ?2 AND e.outgoing = ?3 AND c.message_id = ?4 ORDER BY e.seq"
     ))?;
     let rows = statement
         .query_map(params![user.0, key(message_id), direction == Direction::Out, message_id.as_str()], |row| read_entry(row, user))?;

@@ -56,28 +56,30 @@ impl Batch<'_> {
 
     pub(super) fn remove_account(&mut self, user: UserId) -> Result<Outcome, Fault> {
         self.cursor(user)?;
-        self.cache.boxes.remove(&user);
-        self.cache.folders.remove(&user);
-        self.dirty_boxes.remove(&user);
-        self.dirty_folders.retain(|(owner, _)| *owner != user);
+        for owner in [user, user.blank()] {
+            self.cache.boxes.remove(&owner);
+            self.cache.folders.remove(&owner);
+            self.dirty_boxes.remove(&owner);
+        }
+        self.dirty_folders.retain(|(owner, _)| ![user, user.blank()].contains(owner));
         self.touched.retain(|touched| *touched != user);
         // Whose other copy is still in somebody's box stays. No index leads from a content to its copies: this is rare, so it may read.
         self.connection.execute_batch(
             "CREATE TEMP TABLE IF NOT EXISTS orphan (content INTEGER PRIMARY KEY); \
              DELETE FROM temp.orphan;",
         )?;
-        self.run("INSERT OR IGNORE INTO temp.orphan SELECT content FROM entry WHERE user = ?1", [user.0])?;
-        self.run("DELETE FROM entry WHERE user = ?1", [user.0])?;
+        self.run("INSERT OR IGNORE INTO temp.orphan SELECT content FROM entry WHERE user IN (?1, -?1)", [user.0])?;
+        self.run("DELETE FROM entry WHERE user IN (?1, -?1)", [user.0])?;
         self.run("DELETE FROM temp.orphan WHERE content IN (SELECT content FROM entry)", [])?;
         self.run("DELETE FROM content WHERE id IN (SELECT content FROM temp.orphan)", [])?;
         self.run("DELETE FROM words WHERE rowid IN (SELECT content FROM temp.orphan)", [])?;
         for table in ["keyword", "own_folder", "filed", "gone", "dropped_document"] {
             self.run(&format!("DELETE FROM {table} WHERE user = ?1"), [user.0])?;
         }
-        self.run("DELETE FROM folder WHERE user = ?1", [user.0])?;
+        self.run("DELETE FROM folder WHERE user IN (?1, -?1)", [user.0])?;
         self.run("DELETE FROM pending WHERE user = ?1", [user.0])?;
         self.run("DELETE FROM held WHERE user = ?1", [user.0])?;
-        self.run("DELETE FROM box WHERE user = ?1", [user.0])?;
+        self.run("DELETE FROM box WHERE user IN (?1, -?1)", [user.0])?;
         // Addresses, secrets, sessions and bindings go with it.
         self.run("DELETE FROM account WHERE user = ?1", [user.0])?;
         self.bump_accounts()?;
