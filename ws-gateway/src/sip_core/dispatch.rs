@@ -182,10 +182,7 @@ impl Core {
         let done = registrar::register(now, &request, &registrant, &mut self.location, &self.gruus, &mut self.entropy, &self.config);
         match done {
             Err(refusal) => self.refuse(now, id, &request, refusal),
-            Ok(Registered { changes, writes, response }) if writes.is_empty() => {
-                self.respond(now, id, response);
-                self.changed(now, changes);
-            }
+            Ok(Registered { changes, writes, response }) if writes.is_empty() => self.registered(now, Registering { id, response, changes }),
             Ok(Registered { changes, writes, response }) => {
                 self.next_ticket += 1;
                 let ticket = Ticket(self.next_ticket);
@@ -198,17 +195,21 @@ impl Core {
     /// The bindings of a REGISTER are on the disk, or cannot be written: then they hold only as long as the process, and the client
     /// has to ask again.
     pub(crate) fn stored(&mut self, now: Time, directory: &dyn Directory, ticket: Ticket, result: Result<Applied, StoreError>) {
-        let Some(Registering { id, mut response, changes }) = self.registering.remove(&ticket) else { return };
-        let response = match result {
-            Ok(_) => response,
-            Err(_) => {
-                response.headers.retain(|header| !matches!(header.name, HeaderName::Contact | HeaderName::ServiceRoute));
-                Refusal::later(Status::SERVICE_UNAVAILABLE, 5).onto(response)
-            }
-        };
-        self.respond(now, id, response);
-        self.changed(now, changes);
+        let Some(mut registering) = self.registering.remove(&ticket) else { return };
+        if result.is_err() {
+            let mut response = registering.response;
+            response.headers.retain(|header| !matches!(header.name, HeaderName::Contact | HeaderName::ServiceRoute));
+            registering.response = Refusal::later(Status::SERVICE_UNAVAILABLE, 5).onto(response);
+        }
+        self.registered(now, registering);
         self.pump(now, directory);
+    }
+
+    /// Answers a REGISTER: its device is known before it hears so, everybody else is told after.
+    fn registered(&mut self, now: Time, Registering { id, response, changes }: Registering) {
+        self.sight(&changes);
+        self.respond(now, id, response);
+        self.announce(now, changes);
     }
 
     /// What the service sends to one device; `None` when the device is gone.
@@ -238,11 +239,12 @@ impl Core {
 
     /// Bindings have changed: the service hears of a registration, watchers of everything.
     pub(super) fn changed(&mut self, now: Time, changes: Vec<Change>) {
-        if changes.is_empty() {
-            return;
-        }
+        self.sight(&changes);
+        self.announce(now, changes);
+    }
+
+    fn announce(&mut self, now: Time, changes: Vec<Change>) {
         for change in &changes {
-            self.sight(change);
             // What expired or broke is not in the store for long; a REGISTER writes its own changes.
             if matches!(change.cause, super::location::Cause::Expired | super::location::Cause::Deactivated)
                 && let Some(write) = registrar::durable(change)
@@ -258,11 +260,17 @@ impl Core {
         }
     }
 
-    /// Tells of the device behind a binding, where it names itself.
-    fn sight(&mut self, change: &Change) {
+    /// Tells of the devices behind bindings, where they name themselves.
+    fn sight(&mut self, changes: &[Change]) {
+        let sightings = changes.iter().filter_map(|change| self.sighting(change)).map(Effect::Sighted);
+        let sightings: Vec<Effect> = sightings.collect();
+        self.effects.extend(sightings);
+    }
+
+    fn sighting(&self, change: &Change) -> Option<Sighting> {
         use super::location::Cause;
         let binding = &change.binding;
-        let Some(instance) = binding.instance.as_ref().and_then(InstanceId::parse) else { return };
+        let instance = binding.instance.as_ref().and_then(InstanceId::parse)?;
         let seen = match change.cause {
             Cause::Registered => Seen::Registered {
                 name: binding.params.text(feature::DEVICE_NAME).map(|name| Text::from(&*name)),
@@ -273,12 +281,12 @@ impl Core {
             // Another flow of the same device may be left.
             Cause::Expired | Cause::Unregistered | Cause::Deactivated => {
                 if self.location.of(binding.user).iter().any(|other| other.instance == binding.instance) {
-                    return;
+                    return None;
                 }
                 Seen::Left { signed_off: change.cause == Cause::Unregistered }
             }
         };
-        self.effects.push_back(Effect::Sighted(Sighting { user: binding.user, instance, seen }));
+        Some(Sighting { user: binding.user, instance, seen })
     }
 
     fn user_changed(&mut self, now: Time, user: UserId, changes: Vec<Change>) {
