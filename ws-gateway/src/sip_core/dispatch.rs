@@ -182,7 +182,9 @@ impl Core {
         let done = registrar::register(now, &request, &registrant, &mut self.location, &self.gruus, &mut self.entropy, &self.config);
         match done {
             Err(refusal) => self.refuse(now, id, &request, refusal),
-            Ok(Registered { changes, writes, response }) if writes.is_empty() => self.registered(now, Registering { id, response, changes }),
+            Ok(Registered { changes, writes, response }) if writes.is_empty() => {
+                self.registered(now, Registering { id, response, changes })
+            }
             Ok(Registered { changes, writes, response }) => {
                 self.next_ticket += 1;
                 let ticket = Ticket(self.next_ticket);
