@@ -72,7 +72,7 @@ impl<D: Directory> Node<D> {
                 participating.restored(now, waiting);
                 core.restored(now, bindings);
             }
-            Input::AccountsChanged => core.accounts_changed(now, directory),
+            Input::AccountsChanged { renewed } => core.accounts_changed(now, directory, &renewed),
             Input::SignedOut { user, instance } => core.signed_out(now, directory, user, &instance),
             Input::Tell { user, text } => participating.announce(&mut Hand { now, core, directory }, user, text),
             Input::Msrp(event) => participating.msrp(&mut Hand { now, core, directory }, event),

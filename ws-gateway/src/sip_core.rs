@@ -236,12 +236,13 @@ impl Core {
         self.changed(now, changes);
     }
 
-    /// Those who are gone lose their connections and bindings.
-    pub(crate) fn accounts_changed(&mut self, now: Time, directory: &dyn Directory) {
-        for flow in self.flows.of_users(|user| directory.user(user).is_none()) {
-            self.effects.push_back(Effect::Close { flow, why: Closing::AccountRemoved });
+    /// Those who are gone, and those who have other secrets, lose their connections and bindings.
+    pub(crate) fn accounts_changed(&mut self, now: Time, directory: &dyn Directory, renewed: &[UserId]) {
+        let over = |user| renewed.contains(&user) || directory.user(user).is_none();
+        for flow in self.flows.of_users(over) {
+            self.effects.push_back(Effect::Close { flow, why: Closing::AccountChanged });
         }
-        let changes = self.location.sweep(|user| directory.user(user).is_none());
+        let changes = self.location.sweep(over);
         self.changed(now, changes);
         self.pump(now, directory);
     }

@@ -343,3 +343,23 @@ async fn a_phone_is_signed_out_and_devices_are_limited() {
     let mut again = Browser::signed_in(&gateway, "again", "alice").await;
     assert!(again.list().await.iter().all(|listed| listed["name"] != "tablet"));
 }
+
+/// R317: a new password puts everybody out who came in by the old one.
+#[tokio::test]
+async fn a_new_password_ends_what_the_old_one_opened() {
+    let gateway = Gateway::start(&[]);
+    let mut pc = Browser::signed_in(&gateway, "pc", "alice").await;
+    let mut phone = registered(Phone::tcp("alice", gateway.address("sip")).await.named("phone")).await;
+    let mut desk = registered(Phone::udp("alice", gateway.address("sip")).await.named("desk")).await;
+    let mut bob = registered(Phone::tcp("bob", gateway.address("sip")).await.named("bob")).await;
+    let changed = std::process::Command::new(gateway::binary())
+        .args(["user", "passwd", "sip:alice@tandem.test", "--password", "another", "--data-dir"])
+        .arg(gateway.folder())
+        .output()
+        .unwrap();
+    assert!(changed.status.success(), "{changed:?}");
+    assert!(phone.next().await.is_none(), "its connection is closed");
+    assert_eq!(pc.ask("GET", "/api/session", Value::Null).await.0, 401);
+    assert_eq!(desk.register().await.status, Status::UNAUTHORIZED);
+    assert_eq!(bob.register().await.status, Status::OK, "nobody else is put out");
+}

@@ -29,6 +29,8 @@ struct Shared {
     devices: Arc<Devices>,
     subscriptions: Subscriptions,
     known: Mutex<Arc<Known>>,
+    /// Whose secrets have become others since somebody asked.
+    renewed: Mutex<Vec<UserId>>,
     preferences: RwLock<HashMap<UserId, Chosen>>,
     /// The preferences of those who have none.
     usual: Arc<Preferences>,
@@ -56,6 +58,7 @@ impl Accounts {
             devices,
             subscriptions,
             known: Mutex::new(Arc::new(known)),
+            renewed: Mutex::default(),
             preferences,
             usual: Preferences::usual(),
         })))
@@ -90,6 +93,10 @@ impl Accounts {
         if version != self.version() {
             let fresh = Arc::new(Known::read(&*self.0.store, version)?);
             self.0.preferences.write().unwrap_or_else(PoisonError::into_inner).retain(|user, _| fresh.by_user.contains_key(user));
+            let old = Arc::clone(&self.known());
+            let renewed =
+                fresh.by_user.values().filter(|account| old.by_user.get(&account.user).is_some_and(|old| old.secrets != account.secrets));
+            self.0.renewed.lock().unwrap_or_else(PoisonError::into_inner).extend(renewed.map(|account| account.user));
             // The old ones are dropped when nobody waits for the lock any more.
             let _old = std::mem::replace(&mut *self.known(), fresh);
         }
@@ -98,6 +105,11 @@ impl Accounts {
 
     fn known(&self) -> MutexGuard<'_, Arc<Known>> {
         self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whose secrets have become others since this was asked last.
+    pub fn take_renewed(&self) -> Vec<UserId> {
+        std::mem::take(&mut *self.0.renewed.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The version of what is known.

@@ -314,7 +314,7 @@ impl Driver {
                         tracing::info!(?why, "closing a connection");
                         if let Some(flow) = self.flows.get(&flow) {
                             flow.link.end(match why {
-                                Closing::AccountRemoved | Closing::SignedOut | Closing::Abuse => Ending::GivenUp,
+                                Closing::AccountChanged | Closing::SignedOut | Closing::Abuse => Ending::GivenUp,
                             });
                         }
                     }
@@ -404,7 +404,8 @@ impl Driver {
         let version = self.gateway.accounts.version();
         if version != self.accounts_version {
             self.accounts_version = version;
-            self.handle(Input::AccountsChanged);
+            let renewed = self.gateway.accounts.take_renewed();
+            self.handle(Input::AccountsChanged { renewed });
         }
         self.bindings.set(self.node.bindings() as f64);
         let patience = Duration::from_secs(self.gateway.settings.limits.unauthenticated_seconds);

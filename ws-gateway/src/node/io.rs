@@ -166,7 +166,10 @@ pub enum Input {
         waiting: Option<Vec<UserId>>,
     },
     /// Accounts were added, changed or removed.
-    AccountsChanged,
+    AccountsChanged {
+        /// Those whose secrets are others now: whoever has proved to know the old ones has to prove to know these.
+        renewed: Vec<UserId>,
+    },
     /// A device was signed out by its owner: it is not let in any more, and its bindings and connections end.
     SignedOut {
         /// Whose.
@@ -413,8 +416,8 @@ pub enum MsrpEnding {
 /// Why the node gives up a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Closing {
-    /// Its user is gone.
-    AccountRemoved,
+    /// Its user is gone, or has other secrets.
+    AccountChanged,
     /// Its device was signed out.
     SignedOut,
     /// It sends what makes no sense, over and over.
