@@ -158,7 +158,13 @@ pub(super) fn offer(
     if !preferences.reaches(device, what, now) {
         return Offer::Never;
     }
-    match letter.map_or(Verdict::Accept, |letter| preferences.profile(device, now).incoming(letter, now)) {
+    let profile = preferences.profile(device, now);
+    let verdict = match (letter, what) {
+        (Some(letter), _) => profile.incoming(letter, now),
+        (None, Delivery::Message) => profile.quiet_until(now).map_or(Verdict::Accept, Verdict::Defer),
+        (None, Delivery::Invitation | Delivery::Notification | Delivery::Copy) => Verdict::Accept,
+    };
+    match verdict {
         Verdict::Accept => Offer::Now,
         Verdict::Defer(until) => Offer::At(until),
         Verdict::Reject | Verdict::Discard | Verdict::Redirect(_) => Offer::Never,

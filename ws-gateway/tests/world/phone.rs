@@ -177,8 +177,13 @@ impl Phone {
 
     /// Tells the sender of the last message that it was read.
     pub fn read(&mut self, now: Time) {
+        self.report(now, Report::Display(Display::Displayed));
+    }
+
+    /// Tells the sender of the last message what became of it.
+    pub fn report(&mut self, now: Time, report: Report) {
         let got = self.got.iter().rev().find(|got| !got.content.is_automatic()).expect("something to read").envelope.clone();
-        if let Some(report) = got.notification(&mut self.entropy, now, Report::Display(Display::Displayed)) {
+        if let Some(report) = got.notification(&mut self.entropy, now, report) {
             self.post(now, &report);
         }
     }
