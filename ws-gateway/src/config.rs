@@ -15,6 +15,7 @@ use std::str::FromStr;
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Deserializer};
 
+pub use crate::edge::Keeping;
 pub use file::{EXAMPLE, File, Peer, PeerTransport};
 pub use limits::Limits;
 pub use push::Push;
@@ -221,6 +222,8 @@ pub struct Settings {
     pub devices: devices::Policy,
     /// What the provider decides over its users' preferences.
     pub policy: Policy,
+    /// What is kept of messages, and for how long.
+    pub store: Keeping,
     pub log: String,
     pub log_format: LogFormat,
     pub peers: Vec<Peer>,
@@ -313,6 +316,7 @@ impl Settings {
             },
             devices: file.devices,
             policy: file.policy.policy()?,
+            store: file.store,
             log: flags.log.or(file.log.level).unwrap_or_else(|| "info".into()),
             log_format: flags.log_format.or(file.log.format).unwrap_or_default(),
             peers: file.peers,

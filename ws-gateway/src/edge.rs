@@ -41,6 +41,7 @@ use crate::store::{Store, StoreError, Writer};
 
 pub use directory::Accounts;
 pub use driver::Arrival;
+pub use history::housekeeping::Keeping;
 pub use logs::start as start_logs;
 pub use start::{StartError, serve};
 

@@ -76,6 +76,9 @@ impl<D: Directory> Node<D> {
             Input::SignedOut { user, instance } => core.signed_out(now, directory, user, &instance),
             Input::Tell { user, text } => participating.announce(&mut Hand { now, core, directory }, user, text),
             Input::Msrp(event) => participating.msrp(&mut Hand { now, core, directory }, event),
+            Input::Compose { user, to, message_id, content } => {
+                participating.compose(&mut Hand { now, core, directory }, user, to, message_id, *content);
+            }
             Input::Drain => core.drain(),
             Input::Timeout => {
                 core.timeout(now, directory);

@@ -31,6 +31,7 @@
 //! | everything, until the message expires | the queue entry goes; a failure notification, where it was asked for |
 //! | a peer, for whom the service itself has a notification | it waits in the queue, in the lane to that peer |
 
+mod compose;
 mod deferred;
 mod invitations;
 mod lanes;

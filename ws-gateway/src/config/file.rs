@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::policy::PolicyTable;
-use super::{ConfigError, Limits, Listen, LogFormat, Ports, Push, TlsMode};
+use super::{ConfigError, Keeping, Limits, Listen, LogFormat, Ports, Push, TlsMode};
 use crate::devices;
 
 /// A settings file with every setting at its built-in value. Lines that begin with `#: ` are settings without a built-in value.
@@ -29,6 +29,7 @@ pub struct File {
     pub limits: Limits,
     pub devices: devices::Policy,
     pub policy: PolicyTable,
+    pub store: Keeping,
     pub push: Push,
     #[serde(rename = "peer")]
     pub peers: Vec<Peer>,

@@ -12,7 +12,9 @@ use bytes::Bytes;
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 use wasm_core::Text;
-use wasm_core::cpm::ids::InstanceId;
+use wasm_core::cpm::address::Address;
+use wasm_core::cpm::envelope::Content;
+use wasm_core::cpm::ids::{InstanceId, MessageId};
 use wasm_core::wire::sip::{Message, ParseErrorKind};
 
 use super::directory::Accounts;
@@ -61,6 +63,13 @@ pub enum Arrival {
     },
     /// Something of an MSRP session.
     Msrp(MsrpEvent),
+    /// Something that the store holds is sent in a user's name.
+    Compose {
+        user: UserId,
+        to: Address,
+        message_id: MessageId,
+        content: Box<Content>,
+    },
     /// A connection could not be opened.
     NotDialled {
         transport: Transport,
@@ -245,6 +254,7 @@ impl Driver {
             Arrival::SignedOut { user, instance } => self.handle(Input::SignedOut { user, instance }),
             Arrival::Tell { user, text } => self.handle(Input::Tell { user, text }),
             Arrival::Msrp(event) => self.handle(Input::Msrp(event)),
+            Arrival::Compose { user, to, message_id, content } => self.handle(Input::Compose { user, to, message_id, content }),
             Arrival::NotDialled { transport, addr } => {
                 self.dialled.remove(&(transport, addr));
                 self.handle(Input::Failed { hop: Hop::Dial { transport, addr } });

@@ -2,20 +2,26 @@
 //!
 //! A box is named by any address of its owner, and open to its owner alone.
 
+pub mod boxes;
+pub mod export;
+pub mod housekeeping;
+pub mod objects;
+pub mod operations;
+
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use serde::Deserialize;
 use wasm_core::cpm::address::Address;
-use wasm_core::cpm::history::{Changes, Folders, Page, SeenUpTo};
+use wasm_core::cpm::history::{Changes, Folders, Page, QuotaLevel};
 
 use super::Gateway;
 use super::http::ApiError;
 use super::session::{Signed, write};
-use crate::store::{UserId, Write};
+use crate::store::{Action, Applied, Outcome, Unit, UserId, Write};
 
 /// The one store of this gateway.
 const STORE: &str = "main";
@@ -29,6 +35,7 @@ pub struct Reading {
     with: Option<String>,
     before: Option<u64>,
     since: Option<u64>,
+    after: Option<u64>,
     limit: Option<usize>,
 }
 
@@ -82,7 +89,7 @@ pub async fn objects(
     Ok(Json(gateway.read(move |store| store.messages(user, &with, reading.before, reading.limit())).await?))
 }
 
-/// `GET …/changes?since=&limit=`
+/// `GET …/changes?since=&limit=`: 410 when too much was forgotten since, so that the client compares what it has with `…/index`.
 pub async fn changes(
     State(gateway): State<Arc<Gateway>>,
     signed: Signed,
@@ -90,25 +97,39 @@ pub async fn changes(
     query: ReadingQuery,
 ) -> Result<Json<Changes>, ApiError> {
     let (user, reading) = (owner(&signed, &store, &name)?, reading(query)?);
-    Ok(Json(gateway.read(move |store| store.changes(user, reading.since.unwrap_or(0), reading.limit())).await?))
+    let since = reading.since.unwrap_or(0);
+    let mut changes = gateway.read(move |store| store.changes(user, since, reading.limit())).await?;
+    if changes.reset && since <= changes.cursor {
+        return Err(ApiError::new(StatusCode::GONE, "cursor-too-old", "This cursor is older than what is remembered of deletions."));
+    }
+    let quota = boxes::fullness(&gateway, user).await?;
+    changes.quota = (quota.level > QuotaLevel::Ample).then_some(quota);
+    Ok(Json(changes))
 }
 
-/// `PUT …/folders/{with}/flags/\Seen`
-pub async fn flag(
-    State(gateway): State<Arc<Gateway>>,
-    signed: Signed,
-    Path((store, name, with, flag)): Path<(String, String, String, String)>,
-    body: Result<Json<SeenUpTo>, JsonRejection>,
-) -> Result<StatusCode, ApiError> {
-    let user = owner(&signed, &store, &name)?;
-    let with = peer(&with)?;
-    if !flag.eq_ignore_ascii_case("\\Seen") {
-        return Err(ApiError::not_found());
-    }
-    let Json(SeenUpTo { up_to }) = body.map_err(|rejection| ApiError::bad_request(rejection.body_text()))?;
-    let applied = write(&gateway, Write::Seen { user, with, up_to }.into()).await?;
+/// Does something in a box, and tells its owner's devices.
+async fn act(gateway: &Arc<Gateway>, user: UserId, actions: Vec<Action>) -> Result<Vec<Outcome>, ApiError> {
+    let at = gateway.clock.now();
+    let writes = actions.into_iter().map(|action| Write::Arrange { user, at, action }).collect();
+    let applied = write(gateway, Unit(writes)).await?;
+    let outcomes = applied.outcomes.clone();
+    publish(gateway, applied);
+    Ok(outcomes)
+}
+
+fn publish(gateway: &Gateway, applied: Applied) {
     for (user, cursor) in applied.cursors {
         gateway.events.publish(user, cursor);
     }
-    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What became of one action.
+fn status(outcome: Outcome) -> Result<StatusCode, ApiError> {
+    match outcome {
+        Outcome::Missing => Err(ApiError::not_found()),
+        Outcome::Conflict => {
+            Err(ApiError::new(StatusCode::CONFLICT, "conflict", "The name is taken, or it would be too many or too deep."))
+        }
+        _ => Ok(StatusCode::NO_CONTENT),
+    }
 }

@@ -24,6 +24,7 @@ use tower_service::Service as _;
 use wasm_core::Text;
 use wasm_core::cpm::history;
 
+use super::history::{boxes as whole, export, objects, operations};
 use super::limits::{Permit, Use};
 use super::{Gateway, assets, devices, history as boxes, linking, push, session, sip, stopped, websocket, xcap};
 use crate::store::StoreError;
@@ -114,7 +115,28 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route("/nms/v1/{store}/{box}/folders", get(boxes::folders))
         .route("/nms/v1/{store}/{box}/objects", get(boxes::objects))
         .route("/nms/v1/{store}/{box}/changes", get(boxes::changes))
-        .route("/nms/v1/{store}/{box}/folders/{with}/flags/{flag}", put(boxes::flag))
+        .route("/nms/v1/{store}/{box}/folders/{with}/flags/{flag}", put(whole::flag_folder).delete(whole::unflag_folder))
+        .route("/nms/v1/{store}/{box}/objects/{seq}", get(objects::show).delete(objects::remove))
+        .route("/nms/v1/{store}/{box}/objects/{seq}/payload", get(objects::payload))
+        .route("/nms/v1/{store}/{box}/objects/{seq}/parts", get(objects::parts))
+        .route("/nms/v1/{store}/{box}/objects/{seq}/parts/{part}", get(objects::part))
+        .route("/nms/v1/{store}/{box}/objects/{seq}/thread", get(objects::thread))
+        .route("/nms/v1/{store}/{box}/objects/{seq}/flags", get(objects::flags))
+        .route(
+            "/nms/v1/{store}/{box}/objects/{seq}/flags/{flag}",
+            get(objects::flag_shown).put(objects::flag_set).delete(objects::flag_taken),
+        )
+        .route("/nms/v1/{store}/{box}/search", get(whole::search))
+        .route("/nms/v1/{store}/{box}/index", get(whole::index))
+        .route("/nms/v1/{store}/{box}/histories", get(whole::histories))
+        .route("/nms/v1/{store}/{box}/quota", get(whole::quota))
+        .route("/nms/v1/{store}/{box}/own-folders", get(whole::own_folders).post(whole::make_folder))
+        .route("/nms/v1/{store}/{box}/own-folders/{id}", patch(whole::change_folder).delete(whole::drop_folder))
+        .route("/nms/v1/{store}/{box}/own-folders/{id}/objects/{seq}", put(whole::file).delete(whole::unfile))
+        .route("/nms/v1/{store}/{box}/drafts/{with}", get(whole::draft).put(whole::put_draft).delete(whole::drop_draft))
+        .route("/nms/v1/{store}/{box}/operations/forward", post(operations::forward))
+        .route("/nms/v1/{store}/{box}/operations/{operation}", post(operations::bulk))
+        .route("/api/export", get(export::download))
         .route("/xcap/{*document}", get(xcap::answer).put(xcap::answer).delete(xcap::answer))
         .route("/sip", get(websocket::sip))
         .route("/msrp", get(websocket::msrp))

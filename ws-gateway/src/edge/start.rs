@@ -19,7 +19,7 @@ use super::limits::Addresses;
 use super::push::{self, Push};
 use super::ready::Bound;
 use super::xcap::access::Digest;
-use super::{Gateway, admin, devices, events, http, linking, msrp, seed, session, sip, tls};
+use super::{Gateway, admin, devices, events, history, http, linking, msrp, seed, session, sip, tls};
 use crate::accounts::{self, NewUser};
 use crate::config::{Listen, PeerTransport, Settings, Tls};
 use crate::devices::Devices;
@@ -153,6 +153,7 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
     }
     tokio::spawn(push::run(Arc::clone(&gateway), notices));
     let housekeeping = tokio::spawn(sweep(Arc::clone(&gateway)));
+    let keeping = tokio::spawn(history::housekeeping::run(Arc::clone(&gateway)));
     gateway.warnings.iter().for_each(|words| tracing::warn!("{words}"));
     if gateway.settings.demo {
         print_demo(seeded, &gateway.settings, &bound);
@@ -169,6 +170,7 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
         () = second_signal() => tracing::warn!("stopping at once"),
     }
     housekeeping.abort();
+    keeping.abort();
     devices::remember(&gateway, true);
     directory.abort();
     // Connections say good-bye while the store writes what waits.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use wasm_core::cpm::address::Address;
 use wasm_core::cpm::device::Device;
+use wasm_core::cpm::envelope::Content;
 use wasm_core::cpm::ids::{ConversationId, InstanceId, MessageId};
 use wasm_core::cpm::preferences::Preferences;
 use wasm_core::msrp::Setup;
@@ -186,6 +187,17 @@ pub enum Input {
     },
     /// Something of an MSRP session.
     Msrp(MsrpEvent),
+    /// Send something in a user's name that the store holds.
+    Compose {
+        /// Whose.
+        user: UserId,
+        /// To whom.
+        to: Address,
+        /// The message's identifier.
+        message_id: MessageId,
+        /// What.
+        content: Box<Content>,
+    },
     /// No new work from now on: what is under way is finished, everything else is told to come back later.
     Drain,
     /// The time of [`super::Node::next_timeout`] has come.
