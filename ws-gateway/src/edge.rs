@@ -5,7 +5,7 @@
 
 mod admin;
 pub mod assets;
-mod clock;
+pub mod clock;
 mod connection;
 mod devices;
 mod directory;
@@ -17,7 +17,7 @@ pub mod limits;
 pub mod link;
 mod linking;
 mod logs;
-mod msrp;
+pub mod msrp;
 pub mod push;
 mod ready;
 mod session;

@@ -332,7 +332,7 @@ impl Driver {
                     Output::Changed { user, cursor } => self.gateway.events.publish(user, cursor),
                     Output::Sighted(sighting) => devices::sighted(&self.gateway, sighting),
                     Output::Msrp(command) => {
-                        let events = msrp::command(&self.gateway, command);
+                        let events = msrp::command(&self.gateway.wires, command);
                         if !events.is_empty() {
                             let _ = self.finished_sender.send(events.into_iter().map(Input::Msrp).collect());
                         }

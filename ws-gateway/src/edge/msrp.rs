@@ -18,18 +18,19 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
-use tokio_rustls::{TlsAcceptor, TlsStream};
-use wasm_core::Entropy;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 use wasm_core::msrp::Options;
 use wasm_core::wire::msrp::Transport as Carrier;
+use wasm_core::{Entropy, Time};
 
+use super::clock::Clock;
 use super::driver::Arrival;
-use super::limits::Permit;
+use super::limits::Addresses;
 use super::push::endpoint::is_public;
 use super::tls::Socket;
 use super::websocket::frame::{self, Decoder, Incoming, OutgoingHead};
-use super::{Gateway, sip, stopped};
+use super::{sip, stopped};
 use crate::config::Limits;
 use crate::msrp::{Bounds, Carriage, Connection, ConnectionId, Dial, Hub, Output, Over};
 use crate::node::{MsrpCommand, MsrpEvent};
@@ -48,9 +49,19 @@ thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; GATHER]);
 }
 
-/// The sessions, and how to wake the connections that carry them.
-#[derive(Debug)]
-pub struct Wires(Mutex<Inner>);
+/// What the tasks of MSRP connections share: the sessions, and how to wake the connections that carry them.
+#[derive(Clone)]
+pub struct Wires(Arc<Shared>);
+
+struct Shared {
+    inner: Mutex<Inner>,
+    clock: Clock,
+    /// How long a connection may be without a session.
+    patience: Duration,
+    stopping: watch::Receiver<bool>,
+    connector: Option<TlsConnector>,
+    arrivals: mpsc::Sender<Arrival>,
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -60,22 +71,26 @@ struct Inner {
 }
 
 impl Wires {
-    /// No sessions yet.
-    pub fn new(limits: &Limits, entropy: Entropy) -> Wires {
-        let bounds = Bounds {
-            sessions_per_user: limits.msrp_sessions_per_user,
-            sessions: limits.msrp_sessions,
-            patience: Duration::from_secs(limits.unauthenticated_seconds),
-            ..Bounds::default()
-        };
+    /// No sessions yet. What happens to them arrives at the driver.
+    pub fn new(
+        limits: &Limits,
+        entropy: Entropy,
+        clock: Clock,
+        stopping: watch::Receiver<bool>,
+        connector: Option<TlsConnector>,
+        arrivals: mpsc::Sender<Arrival>,
+    ) -> Wires {
+        let patience = Duration::from_secs(limits.unauthenticated_seconds);
+        let bounds = Bounds { sessions_per_user: limits.msrp_sessions_per_user, sessions: limits.msrp_sessions, ..Bounds::default() };
         // Messages reach the node whole, or not at all.
         let whole = limits.message_bytes * 4;
         let options = Options { max_size: whole as u64, whole, ..Options::default() };
-        Wires(Mutex::new(Inner { hub: Hub::new(bounds, Arc::new(options), entropy), wakers: HashMap::new(), last: 0 }))
+        let inner = Mutex::new(Inner { hub: Hub::new(bounds, Arc::new(options), entropy), wakers: HashMap::new(), last: 0 });
+        Wires(Arc::new(Shared { inner, clock, patience, stopping, connector, arrivals }))
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn enter(&self) -> (ConnectionId, Arc<Notify>) {
@@ -89,11 +104,26 @@ impl Wires {
     fn leave(&self, id: ConnectionId) {
         self.lock().wakers.remove(&id);
     }
+
+    fn now(&self) -> Time {
+        self.0.clock.now()
+    }
+
+    /// Tells the driver, as soon as it can take it; it is gone only when the gateway is.
+    async fn tell(&self, event: MsrpEvent) {
+        let _ = self.0.arrivals.send(Arrival::Msrp(event)).await;
+    }
+}
+
+impl std::fmt::Debug for Wires {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Wires").finish_non_exhaustive()
+    }
 }
 
 /// Lets something happen in the hub and does what follows from it, but for telling the node.
-fn with<T>(gateway: &Arc<Gateway>, act: impl FnOnce(&mut Hub) -> T) -> (T, Vec<MsrpEvent>) {
-    let mut inner = gateway.wires.lock();
+fn with<T>(wires: &Wires, act: impl FnOnce(&mut Hub) -> T) -> (T, Vec<MsrpEvent>) {
+    let mut inner = wires.lock();
     let result = act(&mut inner.hub);
     let mut events = Vec::new();
     while let Some(output) = inner.hub.poll() {
@@ -104,94 +134,92 @@ fn with<T>(gateway: &Arc<Gateway>, act: impl FnOnce(&mut Hub) -> T) -> (T, Vec<M
                     waker.notify_one();
                 }
             }
-            Output::Dial(wanted) => drop(tokio::spawn(dial(Arc::clone(gateway), wanted))),
+            Output::Dial(wanted) => drop(tokio::spawn(dial(wires.clone(), wanted))),
         }
     }
     (result, events)
 }
 
-async fn tell(gateway: &Gateway, events: Vec<MsrpEvent>) {
+async fn tell(wires: &Wires, events: Vec<MsrpEvent>) {
     for event in events {
-        gateway.deliver(Arrival::Msrp(event)).await;
+        wires.tell(event).await;
     }
 }
 
 /// Does what the node wants; the events that come of it at once.
-pub fn command(gateway: &Arc<Gateway>, command: MsrpCommand) -> Vec<MsrpEvent> {
-    with(gateway, |hub| hub.command(gateway.clock.now(), command)).1
+pub fn command(wires: &Wires, command: MsrpCommand) -> Vec<MsrpEvent> {
+    with(wires, |hub| hub.command(wires.now(), command)).1
 }
 
 /// Gives up the sessions that nobody comes for.
-pub async fn expire(gateway: Arc<Gateway>) {
+pub async fn expire(wires: Wires) {
     let mut second = tokio::time::interval(Duration::from_secs(1));
     let sessions = metrics::gauge!("tandem_msrp_sessions");
     loop {
         second.tick().await;
-        let (count, events) = with(&gateway, |hub| {
-            hub.timeout(gateway.clock.now());
+        let (count, events) = with(&wires, |hub| {
+            hub.timeout(wires.now());
             hub.len()
         });
         sessions.set(count as f64);
-        tell(&gateway, events).await;
+        tell(&wires, events).await;
     }
 }
 
 /// Accepts connections until the gateway stops.
-pub async fn listen(gateway: Arc<Gateway>, listener: TcpListener, tls: Option<TlsAcceptor>) {
-    let mut stopping = gateway.stopping.subscribe();
+pub async fn listen(wires: Wires, addresses: Addresses, listener: TcpListener, tls: Option<TlsAcceptor>) {
+    let mut stopping = wires.0.stopping.clone();
     loop {
         let (stream, remote) = tokio::select! {
             accepted = sip::accept(&listener) => accepted,
             () = stopped(&mut stopping) => return,
         };
-        let Some(permit) = gateway.addresses.connect(remote.ip(), false) else {
+        let Some(permit) = addresses.connect(remote.ip(), false) else {
             metrics::counter!("tandem_limited_total", "what" => "connection").increment(1);
             continue;
         };
-        let (gateway, tls) = (Arc::clone(&gateway), tls.clone());
+        let (wires, tls) = (wires.clone(), tls.clone());
         tokio::spawn(async move {
             let carriage = Carriage { carrier: Carrier::Tcp, secure: tls.is_some() };
             let Some(socket) = Box::pin(sip::secure(stream, tls)).await else { return };
-            accepted(gateway, socket, Bytes::new(), carriage, None, Arc::new(permit)).await;
+            accepted(wires, socket, &[], carriage, None).await;
+            drop(permit);
         });
     }
 }
 
 /// Serves a connection that came in.
-pub async fn accepted(gateway: Arc<Gateway>, socket: Socket, head: Bytes, carriage: Carriage, user: Option<UserId>, permit: Arc<Permit>) {
-    let (id, waker) = gateway.wires.enter();
-    let connection = Connection::new(gateway.clock.now(), id, carriage, user);
-    let wire = Wire::new(socket, carriage, &head);
-    drop(head);
-    serve(&gateway, connection, wire, &waker, carriage).await;
-    gateway.wires.leave(id);
-    drop(permit);
+pub async fn accepted(wires: Wires, socket: Socket, head: &[u8], carriage: Carriage, user: Option<UserId>) {
+    let (id, waker) = wires.enter();
+    let connection = Connection::new(wires.now(), id, carriage, user);
+    serve(&wires, connection, Wire::new(socket, carriage, head), &waker, carriage).await;
+    wires.leave(id);
 }
 
 /// Opens a connection for a session and serves it.
-async fn dial(gateway: Arc<Gateway>, wanted: Dial) {
-    let attempt = tokio::time::timeout(sip::PATIENCE, connect(&gateway, &wanted)).await;
+async fn dial(wires: Wires, wanted: Dial) {
+    let attempt = tokio::time::timeout(sip::PATIENCE, connect(&wires, &wanted)).await;
     match attempt.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
         Ok(socket) => {
             let carriage = Carriage { carrier: Carrier::Tcp, secure: wanted.secure };
-            let (id, waker) = gateway.wires.enter();
-            let now = gateway.clock.now();
-            let (connection, events) = with(&gateway, |hub| Connection::dialled(now, id, wanted.secure, &wanted.session, hub));
-            tell(&gateway, events).await;
+            let (id, waker) = wires.enter();
+            let now = wires.now();
+            let (connection, events) = with(&wires, |hub| Connection::dialled(now, id, wanted.secure, &wanted.session, hub));
+            tell(&wires, events).await;
             if let Some(connection) = connection {
-                serve(&gateway, connection, Wire::new(socket, carriage, &[]), &waker, carriage).await;
+                serve(&wires, connection, Wire::new(socket, carriage, &[]), &waker, carriage).await;
             }
-            gateway.wires.leave(id);
+            wires.leave(id);
         }
         Err(error) => {
             tracing::debug!(%error, "cannot connect for an MSRP session");
-            let ((), events) = with(&gateway, |hub| hub.undialled(&wanted.session));
-            tell(&gateway, events).await;
+            let ((), events) = with(&wires, |hub| hub.undialled(&wanted.session));
+            tell(&wires, events).await;
         }
     }
 }
 
-async fn connect(gateway: &Gateway, wanted: &Dial) -> io::Result<Socket> {
+async fn connect(wires: &Wires, wanted: &Dial) -> io::Result<Socket> {
     let found = tokio::net::lookup_host((wanted.host.as_str(), wanted.port)).await?;
     let address = found.into_iter().find(|address| may_dial(*address, wanted.near));
     let address = address.ok_or_else(|| io::Error::new(io::ErrorKind::PermissionDenied, "the address is not the device's own"))?;
@@ -200,7 +228,7 @@ async fn connect(gateway: &Gateway, wanted: &Dial) -> io::Result<Socket> {
     if !wanted.secure {
         return Ok(Socket::Plain(stream));
     }
-    let Some(connector) = &gateway.connector else { return Err(io::Error::other("no certificates of peers are known")) };
+    let Some(connector) = &wires.0.connector else { return Err(io::Error::other("no certificates of peers are known")) };
     let name = ServerName::try_from(wanted.host.to_string()).map_err(io::Error::other)?;
     Ok(Socket::Tls(Box::new(TlsStream::Client(connector.connect(name, stream).await?))))
 }
@@ -250,11 +278,10 @@ impl Wire {
     }
 
     /// Gives the connection what was read, as long as it wants it. True when something was given.
-    fn give(&mut self, gateway: &Gateway, connection: &mut Connection) -> bool {
+    fn give(&mut self, now: Time, connection: &mut Connection) -> bool {
         if !connection.wants_read() || self.out.len() > GATHER {
             return false;
         }
-        let now = gateway.clock.now();
         let Some(decoder) = &mut self.websocket else {
             let head = std::mem::take(&mut self.head);
             if !head.is_empty() {
@@ -321,7 +348,7 @@ impl Wire {
 }
 
 /// Moves bytes between a socket and its sessions, until they are over.
-async fn serve(gateway: &Arc<Gateway>, mut connection: Connection, mut wire: Wire, waker: &Notify, carriage: Carriage) {
+async fn serve(wires: &Wires, mut connection: Connection, mut wire: Wire, waker: &Notify, carriage: Carriage) {
     let transport = match carriage {
         Carriage { carrier: Carrier::WebSocket, .. } => "WS",
         Carriage { secure: true, .. } => "TLS",
@@ -329,34 +356,34 @@ async fn serve(gateway: &Arc<Gateway>, mut connection: Connection, mut wire: Wir
     };
     let gauge = metrics::gauge!("tandem_msrp_connections", "transport" => transport);
     gauge.increment(1);
-    let over = Box::pin(run(gateway, &mut connection, &mut wire, waker)).await;
+    let over = Box::pin(run(wires, &mut connection, &mut wire, waker)).await;
     gauge.decrement(1);
     metrics::counter!("tandem_msrp_connections_ended_total", "why" => over.word()).increment(1);
 }
 
-async fn run(gateway: &Arc<Gateway>, connection: &mut Connection, wire: &mut Wire, waker: &Notify) -> Over {
-    let patience = Duration::from_secs(gateway.settings.limits.unauthenticated_seconds);
+async fn run(wires: &Wires, connection: &mut Connection, wire: &mut Wire, waker: &Notify) -> Over {
+    let patience = wires.0.patience;
     let (received, sent) =
         (metrics::counter!("tandem_msrp_messages_total", "way" => "in"), metrics::counter!("tandem_msrp_messages_total", "way" => "out"));
-    let mut stopping = gateway.stopping.subscribe();
+    let mut stopping = wires.0.stopping.clone();
     let mut stop_by: Option<Instant> = None;
     let mut ended: Option<Instant> = None;
     let timer = tokio::time::sleep(Duration::ZERO);
     tokio::pin!(timer);
     let mut armed: Option<Instant> = None;
     loop {
-        let given = wire.give(gateway, connection);
+        let given = wire.give(wires.now(), connection);
         if armed.is_some_and(|armed| armed <= Instant::now()) {
             armed = None;
-            connection.timeout(gateway.clock.now(), patience);
+            connection.timeout(wires.now(), patience);
         }
-        let now = gateway.clock.now();
+        let now = wires.now();
         if stop_by.is_some_and(|by| connection.is_quiet() || by <= Instant::now()) {
             connection.end(now, Over::Stopping);
         }
         if connection.needs_hub() {
-            let ((), events) = with(gateway, |hub| connection.settle(now, hub));
-            tell(gateway, events).await;
+            let ((), events) = with(wires, |hub| connection.settle(now, hub));
+            tell(wires, events).await;
         }
         while let Some(event) = connection.poll(now) {
             match &event {
@@ -364,7 +391,7 @@ async fn run(gateway: &Arc<Gateway>, connection: &mut Connection, wire: &mut Wir
                 MsrpEvent::Sent { result: Ok(()), .. } => sent.increment(1),
                 MsrpEvent::Sent { result: Err(_), .. } | MsrpEvent::Opened { .. } | MsrpEvent::Closed { .. } => {}
             }
-            gateway.deliver(Arrival::Msrp(event)).await;
+            wires.tell(event).await;
         }
         while wire.out.len() < GATHER
             && let Some(frame) = connection.transmit(now)
@@ -391,7 +418,7 @@ async fn run(gateway: &Arc<Gateway>, connection: &mut Connection, wire: &mut Wir
             continue;
         }
         let stalled = (!wire.out.is_empty()).then(|| wire.progress + if ended.is_some() { FAREWELL } else { STALL });
-        let due = connection.next_timeout(patience).map(|time| gateway.clock.instant(time));
+        let due = connection.next_timeout(patience).map(|time| wires.0.clock.instant(time));
         let due = due.into_iter().chain(stalled).chain(stop_by).min();
         if let Some(due) = due
             && armed.is_none_or(|armed| due < armed)
@@ -416,7 +443,7 @@ async fn run(gateway: &Arc<Gateway>, connection: &mut Connection, wire: &mut Wir
         let stalled = !wire.out.is_empty() && wire.progress.elapsed() >= if ended.is_some() { FAREWELL } else { STALL };
         if matches!(moved, Moved::Lost) || stalled {
             let over = connection.over();
-            connection.end(gateway.clock.now(), Over::Lost);
+            connection.end(wires.now(), Over::Lost);
             wire.out.clear();
             wire.unflushed = false;
             if let Some(over) = over {

@@ -103,6 +103,8 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
     let connector = tls::connector(&settings)?;
     let (arrivals, arrived) = mpsc::channel(QUEUE);
     let limits = settings.limits;
+    let (clock, stopping) = (Clock::start(), watch::Sender::new(false));
+    let wires = msrp::Wires::new(&limits, Entropy::new(seed()?), clock, stopping.subscribe(), connector.clone(), arrivals.clone());
     let gateway = Arc::new(Gateway {
         store,
         writer,
@@ -114,11 +116,11 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
         events: events::Events::default(),
         failures: session::Failures::default(),
         push,
-        wires: msrp::Wires::new(&limits, Entropy::new(seed()?)),
+        wires,
         digest: Digest::new(settings.domains.first().map_or("", String::as_str), digest_key),
-        clock: Clock::start(),
+        clock,
         sip_limits: SipLimits { message: limits.message_bytes, body: limits.message_bytes, ..SipLimits::default() },
-        stopping: watch::Sender::new(false),
+        stopping,
         connector,
         warnings: warnings(&settings, &bound),
         arrivals,
@@ -139,12 +141,12 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
         tokio::spawn(sip::listen(Arc::clone(&gateway), listener, tls_acceptor.clone()));
     }
     if let Some(listener) = msrp_tcp {
-        tokio::spawn(msrp::listen(Arc::clone(&gateway), listener, None));
+        tokio::spawn(msrp::listen(gateway.wires.clone(), gateway.addresses.clone(), listener, None));
     }
     if let Some(listener) = msrp_tls {
-        tokio::spawn(msrp::listen(Arc::clone(&gateway), listener, tls_acceptor));
+        tokio::spawn(msrp::listen(gateway.wires.clone(), gateway.addresses.clone(), listener, tls_acceptor));
     }
-    tokio::spawn(msrp::expire(Arc::clone(&gateway)));
+    tokio::spawn(msrp::expire(gateway.wires.clone()));
     if let Some(listener) = web {
         tokio::spawn(http::listen(Arc::clone(&gateway), listener, web_acceptor));
     }

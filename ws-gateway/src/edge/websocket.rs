@@ -70,7 +70,9 @@ pub async fn msrp(
     tokio::spawn(async move {
         let Some((socket, head)) = Box::pin(upgraded(upgrade)).await else { return };
         let user = signed.map(|signed| signed.account.user);
-        super::msrp::accepted(gateway, socket, head, carriage, user, peer.permit).await;
+        let wires = gateway.wires.clone();
+        super::msrp::accepted(wires, socket, &head, carriage, user).await;
+        drop(peer);
     });
     Ok(response)
 }
