@@ -178,7 +178,7 @@ struct Client {
 
 impl Client {
     fn new(io: Io, setup: &Setup, clock: Clock, entropy: Entropy) -> Client {
-        let mut session = Session::new(clock.now(), setup, Arc::new(Options::default()), entropy);
+        let mut session = Session::new(clock.now(), setup, Arc::new(Options { whole: 512 * 1024, ..Options::default() }), entropy);
         session.handle(clock.now(), Input::Connected);
         Client { io, session, clock, heard: Vec::new() }
     }
@@ -196,6 +196,13 @@ impl Client {
     async fn until(&mut self, wanted: impl Fn(&Client) -> bool) -> bool {
         loop {
             let now: Time = self.clock.now();
+            while let Some(output) = self.session.poll() {
+                if let Output::Message { body, receipt, .. } = &output {
+                    self.session.handle(now, Input::Drained(body.len()));
+                    self.session.handle(now, Input::Report(receipt.clone(), wasm_core::wire::msrp::Status::OK));
+                }
+                self.heard.push(output);
+            }
             while let Some(frame) = self.session.transmit(now) {
                 let sent = match &mut self.io {
                     Io::Tcp(stream) => stream.write_all(&frame).await.is_ok(),
@@ -205,14 +212,7 @@ impl Client {
                     return false;
                 }
             }
-            while let Some(output) = self.session.poll() {
-                if let Output::Message { body, receipt, .. } = &output {
-                    self.session.handle(now, Input::Drained(body.len()));
-                    self.session.handle(now, Input::Report(receipt.clone(), wasm_core::wire::msrp::Status::OK));
-                }
-                self.heard.push(output);
-            }
-            if self.session.transmit(now).is_none() && wanted(self) {
+            if wanted(self) {
                 return true;
             }
             let read = async {
