@@ -7,6 +7,7 @@ pub mod envelope;
 pub mod feature;
 pub mod history;
 pub mod ids;
+pub mod ladder;
 pub mod preferences;
 pub mod probe;
 pub mod receipt;

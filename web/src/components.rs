@@ -3,6 +3,7 @@
 pub mod bubble;
 pub mod composer;
 pub mod emoji_picker;
+pub mod ladder;
 pub mod link_banner;
 pub mod new_conversation;
 pub mod settings;

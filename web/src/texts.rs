@@ -153,6 +153,14 @@ pub enum Phrase<'a> {
     RepliesTo(&'a str),
     QuoteGone,
     CopyText,
+    Details,
+    LadderEmpty,
+    /// One arrow, in words.
+    LadderStep {
+        from: &'a str,
+        to: &'a str,
+        what: &'a str,
+    },
     Copied,
     CopyFailed,
 

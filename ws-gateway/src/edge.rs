@@ -24,6 +24,7 @@ mod session;
 mod sip;
 mod start;
 pub mod tls;
+pub mod trails;
 pub mod websocket;
 mod xcap;
 
@@ -60,6 +61,7 @@ pub struct Gateway {
     pub failures: session::Failures,
     pub push: push::Push,
     pub wires: msrp::Wires,
+    pub trails: trails::Trails,
     pub digest: xcap::access::Digest,
     pub clock: clock::Clock,
     pub sip_limits: SipLimits,

@@ -27,8 +27,8 @@ use crate::sip_core::{self, Core};
 
 pub use config::{NodeConfig, NodeLimits, Peer, Ports};
 pub use io::{
-    Admission, Closing, Directory, FlowId, Function, Hop, Input, Loaded, MsrpCommand, MsrpEnding, MsrpEvent, Notice, Outlet, Output, Query,
-    Seen, SessionId, Sighting, Step, Ticket, Transport,
+    Admission, Closing, Directory, End, FlowId, Function, Hop, Input, Loaded, MsrpCommand, MsrpEnding, MsrpEvent, Notice, Outlet, Output,
+    Query, Rung, Seen, Sent, SessionId, Sighting, Step, Ticket, Transport,
 };
 pub use policy::Policy;
 
@@ -145,6 +145,7 @@ impl<D: Directory> Node<D> {
                     participating::Effect::Changed { user, cursor } => Output::Changed { user, cursor },
                     participating::Effect::Notify { user, outlet, notice } => Output::Notify { user, outlet, notice },
                     participating::Effect::Msrp(command) => Output::Msrp(command),
+                    participating::Effect::Trail(rung) => Output::Trail(rung),
                 });
             }
             if !self.core.pump(now, &self.directory) {

@@ -46,6 +46,7 @@ mod receipts;
 mod recent;
 mod system;
 mod terminating;
+mod trail;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
@@ -56,9 +57,9 @@ use wasm_core::cpm::envelope::Content;
 use wasm_core::sip::dialog::DialogId;
 use wasm_core::sip::transaction::{ClientId, ServerId};
 use wasm_core::wire::sip::{Method, Request, Response, Status, To};
-use wasm_core::{Entropy, Time};
+use wasm_core::{Entropy, Text, Time};
 
-use crate::node::{Directory, Loaded, MsrpCommand, NodeConfig, Notice, Outlet, Query, SessionId, Ticket};
+use crate::node::{Directory, Loaded, MsrpCommand, NodeConfig, Notice, Outlet, Query, Rung, SessionId, Ticket};
 use crate::sip_core::location::BindingId;
 use crate::sip_core::refusal::Refusal;
 use crate::sip_core::routing::Destination;
@@ -87,11 +88,22 @@ pub(crate) enum Effect {
     Changed { user: UserId, cursor: u64 },
     Notify { user: UserId, outlet: Outlet, notice: Arc<Notice> },
     Msrp(MsrpCommand),
+    Trail(Rung),
 }
 
 /// One message between arrival and answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct LetterId(u64);
+
+/// A try of a letter that waits for its answer.
+#[derive(Debug)]
+struct Waiter {
+    id: ServerId,
+    /// The response, as far as it is known.
+    response: Response,
+    /// The device that sent it, if it is one of a user of ours.
+    device: Option<Text>,
+}
 
 #[derive(Debug)]
 struct Letter {
@@ -99,8 +111,8 @@ struct Letter {
     post: Post,
     /// When it came.
     since: Time,
-    /// The tries that wait for the answer, each with its response as far as it is known.
-    waiters: Vec<(ServerId, Response)>,
+    /// The tries that wait for the answer.
+    waiters: Vec<Waiter>,
     phase: Phase,
     /// Notifications about it that came before the peer's answer to it: judged when that is there.
     early: Vec<LetterId>,

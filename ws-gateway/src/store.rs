@@ -147,4 +147,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// Brings the index of words up by at most so many messages; says whether some are left.
     fn catch_up(&self, most: usize) -> Result<bool, StoreError>;
+
+    /// The steps of a user's messages that are noted, oldest first.
+    fn trails(&self, user: UserId) -> Result<Vec<bytes::Bytes>, StoreError>;
 }

@@ -102,6 +102,34 @@ async fn a_session_opens_its_owners_box_and_socket() {
     assert_eq!(http(web, &get(format!("{path}/folders"), &bob), "").await.0, 401);
 }
 
+/// R347: the two users of a message see its way, each their own side of it, and nobody else learns that it exists.
+#[tokio::test]
+async fn a_message_shows_its_ladder_to_its_users_alone() {
+    let gateway = Gateway::start(&[]);
+    let web = gateway.address("http");
+    let mut alice = registered(Phone::udp("alice", gateway.address("sip")).await).await;
+    let mut bob = registered(Phone::tcp("bob", gateway.address("sip")).await).await;
+    let request = alice.compose("bob", "what becomes of me?");
+    let (response, _) = tokio::join!(alice.ask(request), bob.hear());
+    assert_eq!(response.status, Status::OK);
+    let cookies = [cookie(web, "alice").await, cookie(web, "bob").await, cookie(web, "carol").await];
+    let get = async |path: &str, cookie: &str| http(web, &format!("GET {path} HTTP/1.1\r\ncookie: {cookie}"), "").await;
+    let (_, _, history) = get("/nms/v1/main/sip%3Aalice%40tandem.test/changes?since=0", &cookies[0]).await;
+    let id = history.split("\"message_id\":\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let path = format!("/api/messages/{id}/ladder");
+    // At once, and after it was written.
+    for _ in 0..2 {
+        let (status, _, sent) = get(&path, &cookies[0]).await;
+        assert!(status == 200 && sent.contains("C.3.1.1.1") && sent.contains("sip:bob@tandem.test") && sent.contains("200 OK"), "{sent}");
+        let (status, _, received) = get(&path, &cookies[1]).await;
+        assert!(status == 200 && received.contains("C.3.1.1.2") && received.contains("sip:alice@tandem.test"), "{received}");
+        assert_eq!(get(&path, &cookies[2]).await.0, 404);
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+    }
+    assert_eq!(http(web, &format!("GET {path} HTTP/1.1"), "").await.0, 401);
+    assert_eq!(get("/api/messages/nothing/ladder", &cookies[0]).await.0, 404);
+}
+
 /// R317: a page from elsewhere opens no socket and changes nothing.
 #[tokio::test]
 async fn other_origins_are_kept_out() {

@@ -17,6 +17,8 @@ use crate::ui::icon::Glyph;
 pub enum Deed {
     Reply(MessageId),
     Copy(MessageId),
+    /// See which way it took.
+    Inspect(MessageId),
     Retry(MessageId),
     Delete(MessageId),
     /// Go to the message that this one answers.
@@ -90,6 +92,7 @@ pub fn Bubble(props: &Props) -> Html {
             <div class="bubble__tools">
                 { tool(Glyph::Reply, Phrase::Reply, Deed::Reply(id.clone())) }
                 { tool(Glyph::Copy, Phrase::CopyText, Deed::Copy(id.clone())) }
+                { tool(Glyph::Info, Phrase::Details, Deed::Inspect(id.clone())) }
             </div>
             if failed {
                 <div class="bubble__failure">

@@ -20,6 +20,7 @@ use wasm_core::cpm::ids::MessageId;
 
 use crate::components::bubble::Deed;
 use crate::components::composer::Composer;
+use crate::components::ladder::{self, Look};
 use crate::components::thread_list::count;
 use crate::route::Route;
 use crate::shell::device::Device;
@@ -60,6 +61,9 @@ pub enum Msg {
     Resized,
     Outside(Outside),
     Deed(Deed),
+    /// A message's way is known.
+    Ladder(MessageId, Look),
+    CloseLadder,
     Send(String),
     Typing(bool),
     CancelReply,
@@ -110,6 +114,8 @@ pub struct Thread {
     /// What a screen reader is told.
     spoken: Vec<(MessageId, AttrValue)>,
     focus: u32,
+    /// The message whose way is looked at.
+    ladder: Option<(MessageId, Look)>,
     size: Option<SizeWatch>,
     _outside: Vec<EventListener>,
 }
@@ -161,6 +167,7 @@ impl Component for Thread {
             asked_at: None,
             spoken: Vec::new(),
             focus: u32::from(!dom::is_touch()),
+            ladder: None,
             size: None,
             _outside: outside,
         }
@@ -191,6 +198,19 @@ impl Component for Thread {
             }
             Msg::Outside(Outside::Network(_) | Outside::Leaving) => false,
             Msg::Deed(deed) => self.perform(ctx, deed),
+            Msg::Ladder(id, look) => {
+                // Perhaps nobody wants to see it any more.
+                if let Some((wanted, shown)) = &mut self.ladder
+                    && *wanted == id
+                {
+                    *shown = look;
+                }
+                true
+            }
+            Msg::CloseLadder => {
+                self.ladder = None;
+                true
+            }
             Msg::Send(text) => {
                 let reply_to = self.reply.take().and_then(|quote| quote.id);
                 props.device.command(Command::Send { to: with(), text, reply_to });
@@ -282,6 +302,9 @@ impl Component for Thread {
                         </button>
                     }
                 </div>
+                if let Some((_, look)) = &self.ladder {
+                    { ladder::dialog(look, link.callback(|()| Msg::CloseLadder)) }
+                }
                 <div class="unseen" role="log" aria-live="polite" aria-label={Phrase::NewMessage.say()}>
                     { for self.spoken.iter().map(|(id, words)| html! { <p key={id.as_str()}>{ words.clone() }</p> }) }
                 </div>
@@ -400,6 +423,14 @@ impl Thread {
                     });
                 }
                 false
+            }
+            Deed::Inspect(id) => {
+                self.ladder = Some((id.clone(), Look::Loading));
+                ctx.link().send_future(async move {
+                    let look = ladder::fetch(&id).await;
+                    Msg::Ladder(id, look)
+                });
+                true
             }
             Deed::Retry(id) => {
                 props.device.command(Command::Retry(id));

@@ -119,6 +119,9 @@ pub fn words(phrase: Phrase<'_>) -> Cow<'static, str> {
         RepliesTo(name) => return Cow::Owned(format!("In reply to {name}, go to that message")),
         QuoteGone => "An earlier message",
         CopyText => "Copy text",
+        Details => "Details",
+        LadderEmpty => "The server has no notes about this message’s way.",
+        LadderStep { from, to, what } => return Cow::Owned(format!("{from} to {to}: {what}")),
         Copied => "Copied",
         CopyFailed => "The browser did not allow copying",
 

@@ -21,6 +21,7 @@ pub enum Glyph {
     Smileys,
     Food,
     Heart,
+    Info,
     Activity,
     Nature,
     Objects,
@@ -58,6 +59,7 @@ fn path(glyph: Glyph) -> &'static str {
         }
         Glyph::Food => "M7 3v7a3 3 0 0 0 3 3v8M10 3v6M13 3v7a3 3 0 0 1-3 3M18 21V3c-2 1-3 4-3 8h3",
         Glyph::Heart => "M12 20S3.5 15 3.5 9A4.5 4.5 0 0 1 12 7a4.5 4.5 0 0 1 8.5 2c0 6-8.5 11-8.5 11z",
+        Glyph::Info => "M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18zM12 11v5.5M12 7.6v.1",
         Glyph::Activity => "M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18zM5.6 5.6c3.5 3.5 3.5 9.3 0 12.8M18.4 5.6c-3.5 3.5-3.5 9.3 0 12.8M12 3v18",
         Glyph::Nature => "M5 19c0-9 5-14 15-14 0 10-5 14-11 14-2 0-3-1-4-2M5 20c2-5 5-8 9-10",
         Glyph::Objects => "M9.5 17.5a6 6 0 1 1 5 0V20h-5zM10 22.5h4",

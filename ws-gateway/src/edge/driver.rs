@@ -337,6 +337,7 @@ impl Driver {
                             let _ = self.finished_sender.send(events.into_iter().map(Input::Msrp).collect());
                         }
                     }
+                    Output::Trail(rung) => self.gateway.trails.note(rung),
                     Output::Step(step) => tracing::trace!(?step),
                 }
             }

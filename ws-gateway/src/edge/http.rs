@@ -26,7 +26,7 @@ use wasm_core::cpm::history;
 
 use super::history::{boxes as whole, export, objects, operations};
 use super::limits::{Permit, Use};
-use super::{Gateway, assets, devices, history as boxes, linking, push, session, sip, stopped, websocket, xcap};
+use super::{Gateway, assets, devices, history as boxes, linking, push, session, sip, stopped, trails, websocket, xcap};
 use crate::store::StoreError;
 
 /// How long a peer may take for the head of a request, the first or the next.
@@ -102,6 +102,7 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
     let body_limit = gateway.settings.limits.http_body_bytes;
     Router::new()
         .route("/api/session", get(session::show).post(session::open).delete(session::close))
+        .route("/api/messages/{id}/ladder", get(trails::show))
         .route("/api/people", get(session::people))
         .route("/api/devices", get(devices::list))
         .route("/api/devices/{instance}", patch(devices::change).delete(devices::dismiss))

@@ -19,7 +19,7 @@ use super::limits::Addresses;
 use super::push::{self, Push};
 use super::ready::Bound;
 use super::xcap::access::Digest;
-use super::{Gateway, admin, devices, events, history, http, linking, msrp, seed, session, sip, tls};
+use super::{Gateway, admin, devices, events, history, http, linking, msrp, seed, session, sip, tls, trails};
 use crate::accounts::{self, NewUser};
 use crate::config::{Listen, PeerTransport, Settings, Tls};
 use crate::devices::Devices;
@@ -117,6 +117,7 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
         failures: session::Failures::default(),
         push,
         wires,
+        trails: trails::Trails::default(),
         digest: Digest::new(settings.domains.first().map_or("", String::as_str), digest_key),
         clock,
         sip_limits: SipLimits { message: limits.message_bytes, body: limits.message_bytes, ..SipLimits::default() },
@@ -156,6 +157,7 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
     tokio::spawn(push::run(Arc::clone(&gateway), notices));
     let housekeeping = tokio::spawn(sweep(Arc::clone(&gateway)));
     let keeping = tokio::spawn(history::housekeeping::run(Arc::clone(&gateway)));
+    let trails = tokio::spawn(trails::run(Arc::clone(&gateway)));
     gateway.warnings.iter().for_each(|words| tracing::warn!("{words}"));
     if gateway.settings.demo {
         print_demo(seeded, &gateway.settings, &bound);
@@ -173,6 +175,8 @@ pub async fn serve(settings: Settings) -> Result<(), StartError> {
     }
     housekeeping.abort();
     keeping.abort();
+    trails.abort();
+    gateway.trails.write(&gateway, usize::MAX);
     devices::remember(&gateway, true);
     directory.abort();
     // Connections say good-bye while the store writes what waits.

@@ -11,7 +11,7 @@ use wasm_core::cpm::ids::{ConversationId, InstanceId, MessageId};
 use wasm_core::cpm::preferences::Preferences;
 use wasm_core::msrp::Setup;
 use wasm_core::wire::msrp::MsrpUri;
-use wasm_core::wire::sip::Message;
+use wasm_core::wire::sip::{Message, Status};
 use wasm_core::{Text, Time};
 
 use crate::store::{Account, Applied, Direction, Entry, HeldPage, PendingId, Queued, StoreError, StoredBinding, Unit, UserId};
@@ -255,6 +255,8 @@ pub enum Output {
     },
     /// Do this with an MSRP session.
     Msrp(MsrpCommand),
+    /// A step of somebody's message, for its ladder.
+    Trail(Rung),
     /// A step inside the node, told when [`super::NodeConfig::steps`] asks for it: one arrow of a flow's ladder.
     Step(Step),
 }
@@ -488,6 +490,43 @@ pub struct Step {
     pub to: Function,
     /// What: a method with its purpose, or a status.
     pub what: Text,
+}
+
+/// A step that a user's message took, as that user may see it: between this server and somebody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rung {
+    /// Who may see it.
+    pub user: UserId,
+    /// The message.
+    pub message_id: MessageId,
+    /// When.
+    pub at: Time,
+    /// The other end.
+    pub end: End,
+    /// Whether it came to the server.
+    pub came: bool,
+    /// What was sent.
+    pub what: Sent,
+}
+
+/// The other end of a step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// A device of the user's own: its instance identifier, else its software.
+    Device(Text),
+    /// The other side of the conversation.
+    Other,
+    /// The message store.
+    Store,
+}
+
+/// What passes in a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// A request, or what was done.
+    Word(&'static str),
+    /// A response.
+    Answer(Status),
 }
 
 /// The functions that live in one node and talk without a wire.

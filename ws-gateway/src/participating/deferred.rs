@@ -126,6 +126,7 @@ pub(super) fn parcel(queued: &Queued) -> Option<Arc<Parcel>> {
         pending: Some(queued.id),
         kind: queued.pending.kind,
         letter: None,
+        about: Some(queued.pending.message_id.clone()),
         expires_at: queued.pending.expires_at,
         from: envelope.from,
         request,

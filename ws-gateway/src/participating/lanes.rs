@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use wasm_core::Time;
 use wasm_core::cpm::address::Address;
+use wasm_core::cpm::ids::MessageId;
 use wasm_core::wire::sip::Request;
 
 use super::LetterId;
@@ -34,6 +35,8 @@ pub(super) struct Parcel {
     pub(super) kind: PendingKind,
     /// Whose answer depends on it. What was read from the store has none.
     pub(super) letter: Option<LetterId>,
+    /// The message that it is, or is about; nothing for what leaves no trace.
+    pub(super) about: Option<MessageId>,
     /// Until when it waits.
     pub(super) expires_at: Time,
     /// The other side: messages of one conversation stay in order.
@@ -270,6 +273,7 @@ mod tests {
             pending: Some(PendingId(pending)),
             kind: PendingKind::Message,
             letter: None,
+            about: None,
             expires_at: Time::NEVER,
             from: Address::from_parts(from, "tandem.test").unwrap(),
             request: Request::new(Method::Message, SipUri::new("bob", "tandem.test")),

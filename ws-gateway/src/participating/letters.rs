@@ -19,7 +19,9 @@ use wasm_core::wire::sip::{MaxForwards, Request, Response, Status};
 use super::policy::{self, Course};
 use super::post::{Fate, Party, Post, PostKey};
 use super::recent::{Key, Known};
-use super::{Alarm, Awaited, Flight, Hand, Letter, LetterId, Participating, Phase, deferred, originating, post, receipts, terminating};
+use super::{
+    Alarm, Awaited, Flight, Hand, Letter, LetterId, Participating, Phase, Waiter, deferred, originating, post, receipts, terminating, trail,
+};
 use crate::node::{Directory, Function, Hop, Query};
 use crate::sip_core::front_door::Source;
 use crate::sip_core::refusal::Refusal;
@@ -50,14 +52,17 @@ impl Participating {
             ControlFlow::Continue(mut post) => {
                 hand.core.step(Function::Core, Function::Participating, || post.label().into());
                 let bindings = post.sender.user().map_or(&[][..], |user| hand.core.location().of(user));
-                post.device = bindings.iter().find(|binding| binding.hop == *from).and_then(|binding| binding.instance.clone());
-                self.take(hand, post, Some((id, response)));
+                let binding = bindings.iter().find(|binding| binding.hop == *from);
+                post.device = binding.and_then(|binding| binding.instance.clone());
+                let device = binding.map(trail::name);
+                self.note_arrival(hand.now, &post, device.as_ref());
+                self.take(hand, post, Some(Waiter { id, response, device }));
             }
         }
     }
 
     /// A message has been admitted, or is the service's own.
-    pub(super) fn take(&mut self, hand: &mut Hand<'_>, post: Post, waiter: Option<(ServerId, Response)>) {
+    pub(super) fn take(&mut self, hand: &mut Hand<'_>, post: Post, waiter: Option<Waiter>) {
         let key = post.key();
         if let Some(letter) = self.under_way.get(&key).and_then(|id| self.letters.get_mut(id)) {
             // A second try joins the first.
@@ -269,10 +274,14 @@ impl Participating {
             probe::stamp(&mut letter.post.request.headers, hand.now.since(letter.since));
         }
         if let Phase::Recording { answer } = letter.phase {
+            self.note_kept(hand.now, id);
+            self.note_peer(hand.now, id, answer);
             return self.answer(hand, id, answer);
         }
         match terminating::verdict(applied, matches!(letter.post.sender, Party::Peer { .. })) {
             terminating::Verdict::New(pending) => {
+                self.note_kept(hand.now, id);
+                let Some(letter) = self.letters.get_mut(&id) else { return };
                 let post = &letter.post;
                 let Some(user) = post.recipient.user() else {
                     let parcel = terminating::parcel(post, pending, None);
@@ -365,8 +374,9 @@ impl Participating {
             hand.core.step(Function::Core, Function::Participating, || status.0.to_string());
             hand.core.step(Function::Participating, Function::Core, || status.0.to_string());
         }
-        for (server, response) in letter.waiters {
-            hand.core.respond(hand.now, server, end.clone().onto(response));
+        for waiter in letter.waiters {
+            self.note_answer(hand.now, &letter.post, waiter.device.as_ref(), status);
+            hand.core.respond(hand.now, waiter.id, end.clone().onto(waiter.response));
         }
     }
 }

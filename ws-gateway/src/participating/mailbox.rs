@@ -19,7 +19,7 @@ use super::lanes::{Carrier, Lane, Parcel, Put};
 use super::policy::{self, Offer};
 use super::post::{Party, Post};
 use super::{Alarm, Awaited, BREATH, Flight, Hand, PAGE, Participating, deferred, notices, post, receipts, terminating};
-use crate::node::{Function, Outlet, Query};
+use crate::node::{Function, Outlet, Query, Sent};
 use crate::sip_core::location::{BindingId, Cause, Change};
 use crate::sip_core::routing::Destination;
 use crate::store::{PendingId, PendingKind, Queued, Unit, UserId, Write};
@@ -117,6 +117,8 @@ fn offer(hand: &Hand<'_>, user: UserId, binding: BindingId, parcel: &Parcel, cho
             }
             Err(_) => Offer::Now,
         },
+        // A probe is for the device that asks.
+        (PendingKind::Notification, None) if parcel.letter.is_some() => Offer::Now,
         // That somebody is typing is news of a message.
         (PendingKind::Notification, None) => policy::offer(hand.now, chosen, device.as_ref(), preferences::Delivery::Message, None),
         (PendingKind::Notification, Some(_)) => {
@@ -302,6 +304,7 @@ impl Participating {
 
     /// Sends a parcel to a device: in its session, if it has one.
     fn send(&mut self, hand: &mut Hand<'_>, user: UserId, binding: BindingId, parcel: Arc<Parcel>) {
+        self.note_device(hand, user, binding, &parcel, None);
         match self.carrier(user, binding) {
             Some(Carrier::Session(session))
                 if self.adapted(hand, user, binding, &parcel).is_none() && self.send_pushed(&session, &parcel) => {}
@@ -367,6 +370,13 @@ impl Participating {
 
     /// What a device made of a parcel.
     pub(super) fn device(&mut self, hand: &mut Hand<'_>, user: UserId, binding: BindingId, parcel: Arc<Parcel>, plain: bool, reply: Reply) {
+        let answer = match reply {
+            Reply::Took => Sent::Answer(Status::OK),
+            Reply::Plainer => Sent::Answer(Status::UNSUPPORTED_MEDIA_TYPE),
+            Reply::Never => Sent::Word("refused"),
+            Reply::NotNow => Sent::Word("no answer"),
+        };
+        self.note_device(hand, user, binding, &parcel, Some(answer));
         if reply == Reply::Plainer && !plain {
             hand.core.location_mut().refused_cpim(user, binding);
             return self.send_alone(hand, user, binding, parcel, true);
@@ -479,6 +489,9 @@ impl Participating {
                 PendingKind::Message => deferred::expiry(hand, &self.config.policy, &entry),
                 PendingKind::Notification => Expiry::Discard,
             };
+            if entry.pending.kind == PendingKind::Message && !matches!(expiry, Expiry::Extend(_)) {
+                self.note_expiry(hand.now, user, &entry.pending.message_id);
+            }
             match expiry {
                 Expiry::Extend(until) => self.commit(Awaited::Noted(user, id), Unit::from(Write::Extend { user, id, until })),
                 expiry if entry.held => self.decide(None, entry, Decision::End { keep: expiry == Expiry::Store, tell: true }),

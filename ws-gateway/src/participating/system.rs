@@ -38,7 +38,8 @@ impl Participating {
             // A GRUU: for this device alone.
             uri.params.set("gr", primary.as_str());
         }
-        let parcel = Arc::new(Parcel { pending: None, kind: PendingKind::Message, letter: None, expires_at: hand.now, from, request });
+        let parcel =
+            Arc::new(Parcel { pending: None, kind: PendingKind::Message, letter: None, about: None, expires_at: hand.now, from, request });
         hand.core.step(Function::Participating, Function::Core, || "MESSAGE (system)".into());
         self.deliver(hand, user, parcel);
     }

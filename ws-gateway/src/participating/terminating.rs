@@ -14,6 +14,7 @@ use super::LetterId;
 use super::deferred;
 use super::lanes::Parcel;
 use super::post::{Fate, Party, Post};
+use super::trail;
 use crate::store::{Applied, Direction, Held, Outcome, Pending, PendingId, PendingKind, StoredMessage, Unit, UserId, Write};
 
 /// A message to a user of this node: the sender's copy (if the sender is one too), the recipient's, and what waits for the devices. What is
@@ -136,5 +137,5 @@ pub(super) fn verdict(applied: &Applied, from_peer: bool) -> Verdict {
 pub(super) fn parcel(post: &Post, pending: Option<PendingId>, letter: Option<LetterId>) -> Arc<Parcel> {
     let kind = if post.envelope.content.is_automatic() { PendingKind::Notification } else { PendingKind::Message };
     let (from, request) = (post.sender.address().clone(), post.request.clone());
-    Arc::new(Parcel { pending, kind, letter, expires_at: post.expires_at, from, request })
+    Arc::new(Parcel { pending, kind, letter, about: trail::about(post), expires_at: post.expires_at, from, request })
 }

@@ -130,6 +130,7 @@ macro_rules! forward_reads {
                 limit: usize
             ) -> (Vec<($crate::store::UserId, $crate::store::Spot)>, Option<i64>);
             catch_up(most: usize) -> bool;
+            trails(user: $crate::store::UserId) -> Vec<bytes::Bytes>;
         }
     };
     ($inner:ident; $($name:ident($($arg:ident: $type:ty),*) -> $result:ty;)*) => {

@@ -345,6 +345,8 @@ pub enum Write {
     PutDocument { user: UserId, kind: DocumentKind, name: Text, body: Bytes, expect: Expect },
     /// Drops a document, or is [`Outcome::Missing`]. A guard like [`Write::PutDocument`].
     DropDocument { user: UserId, kind: DocumentKind, name: Text, expect: Expect },
+    /// Keeps some steps of a user's messages, in place of the oldest where there are too many.
+    Trail { user: UserId, at: Time, body: Bytes },
     /// Writes something that nobody reads: who sees it done knows that the store keeps what it is given.
     Mark,
     /// What an owner, or housekeeping in their stead, does with a box: [`Outcome::Changed`], [`Outcome::Unchanged`],
@@ -365,10 +367,10 @@ pub enum Write {
 pub struct Unit(pub Vec<Write>);
 
 impl Unit {
-    /// Whether nobody waits for it, so that it may wait a moment for other units to be written with: it only takes things off queues.
+    /// Whether nobody waits for it, so that it may wait a moment for other units to be written with: it only takes things off queues, or notes what was.
     /// Until it is durable, a crash has the device get the message once more, as one between its answer and this unit has anyway.
     pub fn can_wait(&self) -> bool {
-        self.0.iter().all(|write| matches!(write, Write::Unqueue { .. }))
+        self.0.iter().all(|write| matches!(write, Write::Unqueue { .. } | Write::Trail { .. }))
     }
 }
 

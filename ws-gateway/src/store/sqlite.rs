@@ -17,6 +17,7 @@ mod schema;
 mod search;
 #[cfg(test)]
 mod tests;
+mod trails;
 
 use std::fmt;
 use std::fs;
@@ -439,5 +440,9 @@ impl Store for Sqlite {
             beside.checkpoints.committed(&writer.connection);
         }
         Ok(more)
+    }
+
+    fn trails(&self, user: UserId) -> Result<Vec<bytes::Bytes>, StoreError> {
+        self.read(|connection| trails::trails(connection, user))
     }
 }

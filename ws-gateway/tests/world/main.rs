@@ -19,4 +19,5 @@ mod policies;
 mod preferences;
 mod probes;
 mod registration;
+mod trails;
 mod world;

@@ -16,7 +16,7 @@ use wasm_core::wire::sip::Method;
 use wasm_core::{Entropy, Text, Time};
 use ws_gateway::devices::Devices;
 use ws_gateway::msrp::{ConnectionId, Hub};
-use ws_gateway::node::{Admission, Directory, FlowId, Input, Node, NodeConfig, Notice, Outlet, Peer, Transport};
+use ws_gateway::node::{Admission, Directory, FlowId, Input, Node, NodeConfig, Notice, Outlet, Peer, Rung, Transport};
 use ws_gateway::store::{Account, DocumentKind, NewAccount, Secret, Sqlite, Store, StoredBinding, Unit, UserId, Write};
 
 use crate::browser::Browser;
@@ -228,6 +228,8 @@ pub struct World {
     pub changes: Vec<(UserId, u64)>,
     /// What devices were told out of band.
     pub notices: Vec<(UserId, Outlet, Arc<Notice>)>,
+    /// The steps of messages, as their users may see them.
+    pub rungs: Vec<Rung>,
     /// How long a response is on the wire between two sites.
     pub answers_take: Duration,
 }
@@ -278,6 +280,7 @@ impl World {
             arrows: Vec::new(),
             changes: Vec::new(),
             notices: Vec::new(),
+            rungs: Vec::new(),
             answers_take: WIRE,
         };
         for site in 0..world.sites.len() {

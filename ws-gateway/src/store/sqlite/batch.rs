@@ -106,11 +106,13 @@ impl<'c> Batch<'c> {
             }
             Write::PutDocument { user, kind, name, body, expect } => self.put_document(*user, *kind, name, body, *expect),
             Write::DropDocument { user, kind, name, expect } => self.drop_document(*user, *kind, name, *expect),
+            Write::Trail { user, at, body } => self.trail(*user, *at, body),
             Write::Mark => {
                 self.run("INSERT INTO counter (name, value) VALUES ('mark', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1", [])
             }
             Write::Arrange { user, at, action } => self.arrange(*user, *at, action),
             Write::Sweep { now } => {
+                self.forget_trails(*now)?;
                 self.run("DELETE FROM session WHERE expires_at <= ?1", [time(*now)])?;
                 self.run("DELETE FROM binding WHERE expires_at <= ?1", [time(*now)])
             }

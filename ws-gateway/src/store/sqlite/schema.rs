@@ -13,6 +13,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("0002_documents.sql"),
     include_str!("0003_held.sql"),
     include_str!("0004_objects.sql"),
+    include_str!("0005_trails.sql"),
 ];
 
 /// The version that this program writes.

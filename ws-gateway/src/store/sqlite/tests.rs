@@ -60,6 +60,13 @@ const FIXTURES: [&str; MIGRATIONS.len()] = [
         include_str!("0003_fixture.sql"),
         include_str!("0004_fixture.sql")
     ),
+    concat!(
+        include_str!("0001_fixture.sql"),
+        include_str!("0002_fixture.sql"),
+        include_str!("0003_fixture.sql"),
+        include_str!("0004_fixture.sql"),
+        include_str!("0005_fixture.sql")
+    ),
 ];
 
 fn schema(path: &Path) -> Vec<(String, Option<String>)> {

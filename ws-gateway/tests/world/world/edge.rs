@@ -176,6 +176,7 @@ impl World {
                 self.notices.push((user, outlet, notice));
             }
             Output::Msrp(command) => self.msrp(site, command),
+            Output::Trail(rung) => self.rungs.push(rung),
             Output::Step(step) => {
                 self.arrows.push(Arrow { from: function(step.from), to: function(step.to), what: step.what.as_str().to_owned() });
             }
