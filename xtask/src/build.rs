@@ -1,7 +1,9 @@
 //! `build`: the web app into `target/web-dist`, compressed, and the release gateway with it inside.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -48,6 +50,7 @@ pub fn web() -> Result<()> {
     let built = unless_fresh(&root().join("target/web-dist.stamp"), &inputs, &web_dist(), || {
         step("Building the web app", || {
             run(&mut build)?;
+            slim(&web_dist())?;
             let total = compress(&web_dist())?;
             println!("    first load: {:.1} KB brotli", total as f32 / 1024.0);
             if total > FIRST_LOAD_LIMIT {
@@ -97,6 +100,55 @@ pub fn gateway() -> Result<()> {
 /// The finished binary.
 pub fn binary() -> PathBuf {
     root().join("target/release/ws-gateway")
+}
+
+/// Takes out of the scripts what only their authors read, and out of the names by which script and WebAssembly call each other the hashes,
+/// which no compressor makes smaller: each becomes a number of the same length. Four KB.
+fn slim(folder: &Path) -> Result<()> {
+    let of_kind = |kind: &str| -> Result<Vec<PathBuf>> {
+        let files = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+        Ok(files.into_iter().filter(|path| path.extension().is_some_and(|extension| extension == kind)).collect())
+    };
+    let scripts = of_kind("js")?;
+    let mut numbers: BTreeMap<Vec<u8>, String> = BTreeMap::new();
+    for path in scripts.iter().cloned().chain(of_kind("wasm")?) {
+        let mut bytes = fs::read(&path)?;
+        if scripts.contains(&path) {
+            let text = String::from_utf8(bytes)?;
+            let comment = |line: &&str| !["//", "/**", "* ", "*/"].iter().any(|start| line.starts_with(start)) && *line != "*";
+            bytes = text
+                .lines()
+                .map(str::trim)
+                .filter(|line| !line.is_empty())
+                .filter(comment)
+                .flat_map(|line| [line, "\n"])
+                .collect::<String>()
+                .into();
+        }
+        for hash in hashes(&bytes) {
+            let next = numbers.len();
+            let number = numbers.entry(bytes[hash.clone()].to_vec()).or_insert_with(|| format!("{next:0HASH$}"));
+            bytes[hash].copy_from_slice(number.as_bytes());
+        }
+        fs::write(&path, bytes)?;
+    }
+    Ok(())
+}
+
+/// Digits in the hash of a name that wasm-bindgen makes.
+const HASH: usize = 16;
+
+/// Where these hashes are: `__wbg_…_0123456789abcdef`.
+fn hashes(bytes: &[u8]) -> Vec<Range<usize>> {
+    let word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    let starts = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(b"__wb"));
+    let ends = starts.map(|at| at + bytes[at..].iter().take_while(|byte| word(byte)).count());
+    let hash = |end: usize| {
+        let start = end.checked_sub(HASH)?;
+        let hexadecimal = |byte: &u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte);
+        (start > 0 && bytes[start - 1] == b'_' && bytes[start..end].iter().all(hexadecimal)).then_some(start..end)
+    };
+    ends.filter_map(hash).collect()
 }
 
 /// Writes `.br` and `.gz` beside every file that they make smaller; returns the brotli size of a first load.

@@ -4,6 +4,7 @@
 //! values; [`document`](self::document) is their XML, and [`judgement`](self::judgement) answers what the Participating Function asks
 //! them. Nothing here enforces anything: who does also knows the provider's policy.
 
+pub mod clock;
 mod document;
 mod hours;
 mod judgement;
@@ -19,6 +20,10 @@ pub use document::{Fault, MEDIA_TYPE, MOST_BYTES, PreferencesError, XML_NAMESPAC
 pub use hours::{Days, Hours};
 pub use judgement::{Absence, Adaptation, Delivery, Expiry, Kept, Letter, Verdict};
 pub use value::{MediaRange, Party, ProfileId};
+
+/// The document of those who have chosen nothing yet.
+pub const USUAL: &str = "<preferences xmlns=\"urn:tandem:params:xml:ns:preferences\" default=\"usual\">\
+     <profile id=\"usual\"><display-name>Usual</display-name></profile></preferences>";
 
 /// The most profiles of a user.
 pub const MOST_PROFILES: usize = 16;

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{Days, LONGEST_NAME, Refusal};
+use super::{Days, LONGEST_NAME, Refusal, clock};
 use crate::Text;
 use crate::cpm::address::Address;
 use crate::cpm::ids::InstanceId;
@@ -202,21 +202,13 @@ pub(super) struct Clock<'a>(pub(super) &'a mut u16);
 /// What local time is ahead of UTC, kept in minutes.
 pub(super) struct Offset<'a>(pub(super) &'a mut i16);
 
-/// Hours and minutes, each of two digits.
-fn clock(text: &str) -> Option<u16> {
-    let (hours, minutes) = text.split_once(':')?;
-    let number = |text: &str| (text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse::<u16>().ok())?;
-    let (hours, minutes) = (number(hours)?, number(minutes)?);
-    (hours < 24 && minutes < 60).then_some(hours * 60 + minutes)
-}
-
 impl Value for Clock<'_> {
     fn read(&mut self, text: &str) -> bool {
-        clock(text).map(|minutes| *self.0 = minutes).is_some()
+        clock::parse(text).map(|minutes| *self.0 = minutes).is_some()
     }
 
     fn print(&self) -> Option<String> {
-        Some(format!("{:02}:{:02}", *self.0 / 60, *self.0 % 60))
+        Some(clock::print(*self.0))
     }
 
     fn allowed(&self) -> String {
@@ -231,13 +223,13 @@ impl Value for Offset<'_> {
             Some("-") => -1,
             _ => return false,
         };
-        let minutes = clock(&text[1..]).filter(|minutes| *minutes <= 14 * 60);
+        let minutes = clock::parse(&text[1..]).filter(|minutes| *minutes <= 14 * 60);
         minutes.map(|minutes| *self.0 = sign * minutes as i16).is_some()
     }
 
     fn print(&self) -> Option<String> {
-        let (sign, minutes) = (if *self.0 < 0 { '-' } else { '+' }, self.0.unsigned_abs());
-        Some(format!("{sign}{:02}:{:02}", minutes / 60, minutes % 60))
+        let sign = if *self.0 < 0 { "-" } else { "+" };
+        Some(sign.to_owned() + &clock::print(self.0.unsigned_abs()))
     }
 
     fn allowed(&self) -> String {

@@ -41,6 +41,11 @@ fn a_document_is_read() {
     assert_eq!(Preferences::parse(&preferences.encode()).unwrap(), preferences);
 }
 
+#[test]
+fn the_usual_document_says_what_holds_without_one() {
+    assert_eq!(Preferences::parse(super::super::USUAL.as_bytes()), Ok(Preferences::default()));
+}
+
 /// R232: whoever writes a wrong document is told where it is wrong, and what would be right.
 #[test]
 fn a_refusal_names_the_place_and_what_is_allowed() {
