@@ -344,7 +344,7 @@ impl Engine {
         if changes.more {
             self.sync.want();
         }
-        for message in news.values() {
+        for message in news.values().filter(|_| !changes.quiet) {
             self.alert(message);
         }
         Some(())

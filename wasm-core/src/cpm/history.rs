@@ -119,6 +119,9 @@ pub struct Changes {
     pub more: bool,
     /// Whether the cursor asked from is not one of this box's: the client has to start afresh from the folders.
     pub reset: bool,
+    /// Whether these are the owner's quiet hours: the device is to show what is new, and no more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub quiet: bool,
     /// The objects that are no more.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gone: Vec<Gone>,

@@ -21,6 +21,7 @@ use wasm_core::cpm::history::{Changes, Folders, Page, QuotaLevel};
 use super::Gateway;
 use super::http::ApiError;
 use super::session::{Signed, write};
+use crate::node::Directory;
 use crate::store::{Action, Applied, Outcome, Unit, UserId, Write};
 
 /// The one store of this gateway.
@@ -104,6 +105,8 @@ pub async fn changes(
     }
     let quota = boxes::fullness(&gateway, user).await?;
     changes.quota = (quota.level > QuotaLevel::Ample).then_some(quota);
+    let (preferences, now) = (gateway.accounts.preferences(user), gateway.clock.now());
+    changes.quiet = preferences.profile(Some(&signed.session.instance), now).quiet_until(now).is_some();
     Ok(Json(changes))
 }
 

@@ -8,7 +8,7 @@ use wasm_core::cpm::address::Address;
 use wasm_core::cpm::envelope::Envelope;
 use wasm_core::cpm::feature;
 use wasm_core::wire::cpim::{self, Cpim};
-use wasm_core::wire::sip::{ContentType, HeaderName, MaxForwards, Request, Status};
+use wasm_core::wire::sip::{ContentType, From, HeaderName, MaxForwards, Request, Status};
 
 use super::policy;
 use super::post::{self, Party, Post};
@@ -17,6 +17,7 @@ use crate::node::{Directory, NodeConfig};
 use crate::sip_core::front_door::Source;
 use crate::sip_core::refusal::Refusal;
 use crate::sip_core::routing::Destination;
+use crate::store::Account;
 
 /// Reads a message, checks it, and makes it ready to go on.
 pub(super) fn admit(
@@ -55,6 +56,13 @@ pub(super) fn admit(
     let writer = if let Source::User { account, .. } = source { Some(&**account) } else { None };
     let content = (!envelope.content.is_automatic()).then(|| (envelope.content.size() as u64, envelope.content.content_type()));
     policy::permitted(&config.policy, writer, (recipient.address(), account.as_deref()), content)?;
+    let sender = match source {
+        Source::User { account, .. } if hides(now, directory, account) && !envelope.content.is_automatic() => {
+            conceal(account, &mut envelope, &mut request);
+            Party::User { user: account.user, address: account.primary().clone() }
+        }
+        Source::User { .. } | Source::Peer { .. } | Source::Dialog => sender,
+    };
     envelope.from = sender.address().clone();
     envelope.to = recipient.address().clone();
     let message_id = post::complete(now, &config.secret, &mut envelope, &mut request);
@@ -75,6 +83,31 @@ fn sized(config: &NodeConfig, request: &Request) -> ControlFlow<Refusal> {
         return Refusal::new(Status::REQUEST_ENTITY_TOO_LARGE).stop();
     }
     ControlFlow::Continue(())
+}
+
+/// Whether a sender does not want to be known.
+fn hides(now: Time, directory: &dyn Directory, account: &Account) -> bool {
+    policy::chosen(directory, account.user).is_some_and(|chosen| chosen.profile(None, now).hide_address)
+}
+
+/// Takes out of a message whatever tells of its sender but the one address by which it is answered, which it needs (R318): numbers and
+/// further addresses, their name, and what they write with.
+fn conceal(account: &Account, envelope: &mut Envelope, request: &mut Request) {
+    let tag = request.headers.read::<From>().and_then(|from| from.tag().cloned());
+    let mut from = From::new(account.primary().to_uri());
+    if let Some(tag) = tag {
+        from.set_tag(&tag);
+    }
+    let headers = &mut request.headers;
+    headers.put(&from);
+    headers.set(HeaderName::PAssertedIdentity, format!("<{}>", account.primary()));
+    for name in [HeaderName::Contact, HeaderName::UserAgent, HeaderName::Organization] {
+        headers.remove(&name);
+    }
+    (envelope.from, envelope.from_name) = (account.primary().clone(), None);
+    if headers.read::<ContentType>().is_some_and(|kind| kind.is(cpim::MEDIA_TYPE)) {
+        request.body = envelope.to_cpim().encode();
+    }
 }
 
 /// A list of recipients needs somebody to explode it, which nobody here does.

@@ -32,6 +32,7 @@ macro_rules! contract {
             folders_are_sorted_by_their_newest_message
             receipts_are_merged
             the_first_claim_wins
+            blank_copies_are_read_by_nobody
             changes_are_complete_and_in_order
             a_foreign_cursor_means_start_afresh
             seen_messages_are_counted
@@ -244,6 +245,29 @@ pub(super) fn accounts_are_found_by_each_address(store: &impl Store) {
     assert_eq!(store.account(&address("sip:carol@tandem.test")).unwrap(), None);
     let carol = add(store, &["sip:aaa@tandem.test"]);
     assert_eq!(store.accounts().unwrap().iter().map(|account| account.user).collect::<Vec<_>>(), [carol, user]);
+}
+
+/// R242, R286: of what a user does not want kept a blank copy takes claims and receipts, and nobody reads it.
+pub(super) fn blank_copies_are_read_by_nobody(store: &impl Store) {
+    let (alice, bob) = (add(store, &["sip:alice@tandem.test"]), add(store, &["sip:bob@tandem.test"]));
+    let (from, to) = (address("sip:alice@tandem.test"), address("sip:bob@tandem.test"));
+    let incoming = StoredMessage { user: bob.blank(), body: Bytes::new(), ..message(bob, Direction::In, from.as_str(), "m") };
+    let outgoing = StoredMessage { user: alice.blank(), body: Bytes::new(), ..message(alice, Direction::Out, to.as_str(), "m") };
+    let stored = store.commit(vec![Unit(vec![Write::Store(outgoing), Write::Store(incoming.clone())])]).remove(0).unwrap();
+    assert!(stored.whole() && stored.cursors.is_empty(), "{stored:?}");
+    assert!(matches!(one(store, Write::Store(incoming)), Ok(Outcome::Duplicate { .. })));
+    for (user, with) in [(alice, &to), (bob, &from)] {
+        assert!(store.messages(user, with, None, 10).unwrap().objects.is_empty());
+        assert!(store.conversations(user, None, 10).unwrap().folders.is_empty());
+        assert!(store.changes(user, 0, 10).unwrap().objects.is_empty());
+    }
+    assert_eq!(store.message(bob, Direction::In, &id("m")).unwrap().len(), 1);
+    let claim = || Write::Claim { user: bob, with: from.clone(), message_id: id("m"), kind: Disposition::Delivery };
+    assert_eq!((one(store, claim()), one(store, claim())), (Ok(Outcome::First), Ok(Outcome::Already)));
+    let receipt = || Write::Receipt { user: alice, with: vec![to.clone()], message_id: id("m"), receipt: Receipt::Delivered };
+    assert_eq!((one(store, receipt()), one(store, receipt())), (Ok(Outcome::Changed), Ok(Outcome::Unchanged)));
+    assert_eq!(one(store, Write::RemoveAccount { user: bob }), Ok(Outcome::Done));
+    assert!(store.message(bob, Direction::In, &id("m")).unwrap().is_empty());
 }
 
 pub(super) fn an_address_has_one_owner(store: &impl Store) {

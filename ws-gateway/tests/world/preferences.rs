@@ -9,7 +9,7 @@ use wasm_core::cpm::envelope::Content;
 use wasm_core::cpm::preferences::{Days, DeviceChoice, Hours, MediaRange, MediaRule, Party, Preferences, Profile, Refusal, Unavailable};
 use wasm_core::cpm::receipt::Receipt;
 use wasm_core::wire::imdn::{Delivery, Report};
-use wasm_core::wire::sip::{Method, Status};
+use wasm_core::wire::sip::{HeaderName, Method, Status};
 use ws_gateway::node::Outlet;
 
 use crate::world::{Device, World};
@@ -205,6 +205,53 @@ fn quiet_hours_let_messages_wait() {
     assert_eq!(s.alice_writes("noon"), 200);
 }
 
+/// R235: a page that is open in quiet hours shows what comes, and makes no sound, then or later.
+#[test]
+fn an_open_page_is_silent_in_quiet_hours() {
+    let mut s = stage();
+    let page = s.w.browser("page", &s.bob.clone());
+    s.w.settle();
+    s.bob_prefers(|profile| profile.quiet = vec![Hours { days: Days::ALL, from: 0, to: 12 * 60, offset: 0 }]);
+    assert_eq!(s.alice_writes("psst"), 202);
+    let alice = s.alice.clone();
+    let shown = |w: &World| w.look(page).texts(&alice).len();
+    assert_eq!((shown(&s.w), s.w.look(page).alerts.len()), (1, 0));
+    for _ in 0..5 {
+        s.w.act(s.b, |phone, now| phone.register(now, 7200));
+        s.w.advance(HOUR);
+    }
+    assert_eq!((shown(&s.w), s.w.look(page).alerts.len(), s.w.see(s.b).texts()), (1, 0, vec!["psst"]));
+    s.w.act(s.a, |phone, now| phone.register(now, 7200));
+    s.w.settle();
+    s.alice_writes("good morning");
+    assert_eq!((shown(&s.w), s.w.look(page).alerts.len()), (2, 1));
+}
+
+/// R272, R318: who hides their address is known by the one that can be answered, and by no number, name or device.
+#[test]
+fn as_little_as_possible_is_told_of_who_hides() {
+    let mut s = stage();
+    let mut preferences = Preferences::default();
+    preferences.profiles[0].hide_address = true;
+    s.w.prefers(&s.alice.clone(), preferences);
+    let bob = s.bob.clone();
+    s.w.act(s.a, |phone, now| {
+        let mut envelope = phone.compose(now, &bob, "guess who");
+        envelope.from = Address::parse("tel:+15550100").unwrap();
+        envelope.from_name = Some(Text::from("Alice Liddell"));
+        let mut request = envelope.wrap();
+        request.headers.push(HeaderName::UserAgent, "Wonder/1.0");
+        phone.send(now, request);
+    });
+    s.w.settle();
+    let got = &s.w.see(s.b).got[0];
+    assert_eq!((&got.from, got.envelope.from_name.as_deref()), (&s.alice, None));
+    let written = String::from_utf8(got.request.to_bytes().to_vec()).unwrap();
+    assert!(!written.contains("5550100") && !written.contains("Liddell") && !written.contains("Wonder"), "{written}");
+    let bob = s.bob.clone();
+    assert_eq!(s.w.history(&s.alice, &bob)[0].receipt, Receipt::Delivered);
+}
+
 /// R049, R188, R236 (A2): with no device there, a message is stored without a word, or not taken and its sender told.
 #[test]
 fn what_comes_for_somebody_who_is_away() {
@@ -367,7 +414,7 @@ fn invitations_go_to_a_subset_of_the_devices() {
     s.w.act(s.a, |phone, now| phone.invite(now, &bob));
     s.w.settle();
     assert_eq!((s.w.see(s.b).ringing.len(), s.w.see(other).ringing.len()), (1, 0));
-    let rejected = s.w.see(s.b).ringing[0].1.headers.get(&wasm_core::wire::sip::HeaderName::RejectContact).unwrap().clone();
+    let rejected = s.w.see(s.b).ringing[0].1.headers.get(&HeaderName::RejectContact).unwrap().clone();
     assert_eq!(rejected.as_str(), format!("*;+sip.instance=\"<{instance}>\""));
     s.w.act(s.b, |phone, now| phone.answer(now, Status::BUSY_HERE));
     s.w.settle();

@@ -201,6 +201,20 @@ fn changes_below_the_floor_leave_no_holes() {
     assert!(stage.http.is_empty());
 }
 
+/// R235: in quiet hours what is new is shown, without a sound; afterwards it is no news.
+#[test]
+fn quiet_hours_are_silent() {
+    let mut stage = Stage::online();
+    stage.meets("bob");
+    for (cursor, quiet) in [(9, true), (10, false)] {
+        stage.input(Input::Changed { cursor });
+        let changes = Changes { cursor, objects: vec![object(cursor, "bob", "psst")], quiet, ..Changes::default() };
+        stage.serves(200, &serde_json::to_string(&changes).unwrap());
+    }
+    assert_eq!(stage.bubbles("bob").len(), 2);
+    assert_eq!(stage.alerts.len(), 1);
+}
+
 /// R326: changes come in batches; a server that makes no progress is not asked for ever.
 #[test]
 fn long_absences_are_caught_up_in_batches() {

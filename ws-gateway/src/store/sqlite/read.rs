@@ -171,7 +171,7 @@ pub(super) fn changes(connection: &Connection, user: UserId, since: u64, limit: 
     let (gone, entries): (Vec<Entry>, Vec<Entry>) = entries.into_iter().partition(|entry| entry.gone);
     let gone = gone.into_iter().map(objects::gone).collect();
     let objects = entries.into_iter().map(Entry::object).collect();
-    Ok(Changes { cursor, objects, more, reset: false, gone, folders, own_folders, documents, quota: None })
+    Ok(Changes { cursor, objects, more, reset: false, quiet: false, gone, folders, own_folders, documents, quota: None })
 }
 
 pub(super) fn message(connection: &Connection, user: UserId, direction: Direction, message_id: &MessageId) -> rusqlite::Result<Vec<Entry>> {

@@ -7,11 +7,11 @@ use wasm_core::Text;
 use wasm_core::client::{self, Socket};
 use wasm_core::cpm::address::Address;
 use wasm_core::cpm::envelope::{Content, Envelope};
-use wasm_core::cpm::history::SeenUpTo;
+use wasm_core::cpm::history::{Changes, SeenUpTo};
 use wasm_core::cpm::probe;
 use wasm_core::wire::imdn::{Delivery, Display, Report};
 use wasm_core::wire::sip::{ContentType, Event, Limits, Message, Method};
-use ws_gateway::node::{Function, Hop, Input, Loaded, Output, Query, Transport};
+use ws_gateway::node::{Directory, Function, Hop, Input, Loaded, Output, Query, Transport};
 use ws_gateway::store::{Store, StoreError, Write};
 
 use super::{DISK, Device, Kind, Link, Parcel, WIRE, World};
@@ -89,7 +89,10 @@ impl World {
                 json(serde_json::to_value(store.messages(user, &with, number("before"), limit).unwrap()).unwrap())
             }
             ("GET", Some("changes")) => {
-                json(serde_json::to_value(store.changes(user, number("since").unwrap_or(0), limit).unwrap()).unwrap())
+                let changes = store.changes(user, number("since").unwrap_or(0), limit).unwrap();
+                let preferences = self.sites[self.phones[device].site].accounts.preferences(user);
+                let quiet = preferences.profile(Some(&self.instance(Device(device))), self.now).quiet_until(self.now).is_some();
+                json(serde_json::to_value(Changes { quiet, ..changes }).unwrap())
             }
             ("PUT", Some("folders")) => {
                 let with = Address::parse(&parts[5]).unwrap();
