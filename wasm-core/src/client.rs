@@ -41,7 +41,7 @@ pub mod view;
 pub use engine::Engine;
 pub use failure::Failure;
 pub use io::{Alert, Change, Command, Input, LONGEST_TEXT, Output, Profile, Role, Secret, Socket};
-pub use record::{Errand, Folder, Message, Notice, Place, Record, STORES, Settings};
+pub use record::{Errand, Folder, Mark, Message, Notice, Place, Record, STORES, Settings};
 
 #[cfg(test)]
 mod tests;

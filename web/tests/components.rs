@@ -164,7 +164,7 @@ async fn bubble(message: Message) -> (Element, Heard<Deed>) {
 
 fn message(text: &str, tick: Option<Tick>, failure: Option<Failure>) -> Message {
     let id = MessageId::parse(&"m1".into()).unwrap();
-    Message { id, outgoing: tick.is_some(), text: text.into(), at: Time(1_795_175_000_000), tick, reply: None, failure }
+    Message { id, outgoing: tick.is_some(), text: text.into(), at: Time(1_795_175_000_000), tick, reply: None, failure, flagged: false }
 }
 
 #[test]

@@ -312,6 +312,7 @@ impl Engine {
             }
             Command::Retry(id) => self.retry(now, &id),
             Command::Delete(id) => self.delete(&id),
+            Command::Mark { with, id, mark, on } => self.mark(&with, &id, mark, on),
             Command::Typing { to, active } => {
                 if self.memory.settings.typing
                     && self.link.is_up()
@@ -370,6 +371,7 @@ impl Engine {
             seen: true,
             wants: self.memory.settings.asks,
             failure: None,
+            flagged: false,
         };
         let message = match message.text.len() <= LONGEST_TEXT {
             true => message,
@@ -406,7 +408,7 @@ impl Engine {
     }
 
     /// Drops a message that no server has and that is not on its way.
-    fn delete(&mut self, id: &MessageId) {
+    pub(super) fn delete(&mut self, id: &MessageId) {
         let Some(message) = self.memory.find(id).filter(|message| message.outgoing) else { return };
         let with = message.with.clone();
         let droppable = match message.place {

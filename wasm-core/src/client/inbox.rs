@@ -116,6 +116,7 @@ impl Engine {
             seen: false,
             wants: envelope.wants,
             failure: None,
+            flagged: false,
         }
     }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::msrp;
-use super::record::{Record, Settings};
+use super::record::{Mark, Record, Settings};
 use crate::Text;
 use crate::cpm::address::Address;
 use crate::cpm::ids::{InstanceId, MessageId};
@@ -122,6 +122,17 @@ pub enum Command {
     Retry(MessageId),
     /// Drop a message that was never sent.
     Delete(MessageId),
+    /// Mark a message, or take the mark back: also a deletion, as long as it was the last.
+    Mark {
+        /// With whom it passed.
+        with: Address,
+        /// Which.
+        id: MessageId,
+        /// How.
+        mark: Mark,
+        /// Whether.
+        on: bool,
+    },
     /// The user writes to somebody, or has stopped writing.
     Typing {
         /// To whom.

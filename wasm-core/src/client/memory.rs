@@ -156,6 +156,6 @@ impl Memory {
 fn as_notice(errand: &Errand) -> Option<&Notice> {
     match errand {
         Errand::Notice(notice) => Some(notice),
-        Errand::Seen { .. } => None,
+        Errand::Seen { .. } | Errand::Mark { .. } => None,
     }
 }

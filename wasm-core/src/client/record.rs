@@ -134,6 +134,29 @@ pub struct Message {
     /// Why it was not sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
+    /// Whether the user has marked it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub flagged: bool,
+}
+
+/// What a user may do to a message that the server keeps, and take back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mark {
+    /// It stands out.
+    Flagged,
+    /// It is out of sight, on all of the user's devices.
+    Deleted,
+}
+
+impl Mark {
+    /// The name of the flag, as it stands in a path.
+    pub fn name(self) -> &'static str {
+        match self {
+            Mark::Flagged => "Flagged",
+            Mark::Deleted => "Deleted",
+        }
+    }
 }
 
 /// Where a message stands in its folder.
@@ -224,6 +247,15 @@ pub enum Errand {
         /// The last message that was seen.
         up_to: u64,
     },
+    /// To the server: a message is marked so, or no longer.
+    Mark {
+        /// The message, as it was before.
+        message: Box<Message>,
+        /// How.
+        mark: Mark,
+        /// Whether.
+        on: bool,
+    },
 }
 
 /// A disposition notification that has to be sent.
@@ -259,6 +291,7 @@ impl Errand {
         match self {
             Errand::Notice(notice) => format!("{} {} {}", notice.receipt, notice.with, notice.message_id),
             Errand::Seen { with, .. } => format!("seen {with}"),
+            Errand::Mark { message, mark, .. } => Errand::mark_key(&message.with, &message.id, *mark),
         }
     }
 
@@ -267,7 +300,13 @@ impl Errand {
         match self {
             Errand::Notice(notice) => &notice.with,
             Errand::Seen { with, .. } => with,
+            Errand::Mark { message, .. } => &message.with,
         }
+    }
+
+    /// The key of what is to be told of a message's mark.
+    pub fn mark_key(with: &Address, id: &MessageId, mark: Mark) -> String {
+        format!("{} {with} {id}", mark.name())
     }
 }
 

@@ -7,14 +7,16 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::engine::Engine;
 use super::io::Output;
-use super::record::{Errand, Message, Place, Record};
+use super::record::{Errand, Mark, Message, Place, Record};
 use super::sorted::{SortedMap, SortedSet};
 use crate::cpm::address::Address;
-use crate::cpm::history::{Changes, Folders, Object, Page, SeenUpTo};
+use crate::cpm::history::{Folders, Gone, Object, Page, SeenUpTo};
+use crate::cpm::ids::MessageId;
 use crate::cpm::receipt::Receipt;
 use crate::sip::flow::Backoff;
 use crate::wire::imdn::Wants;
@@ -46,6 +48,8 @@ pub struct Sync {
     recount: bool,
     /// The folders that the server is to be told about.
     owed: SortedSet<String>,
+    /// The message that was deleted last, to be brought back.
+    deleted: Option<Message>,
     failures: u32,
     retry_at: Option<Time>,
 }
@@ -72,6 +76,23 @@ enum What {
         key: String,
         up_to: u64,
     },
+    Mark {
+        key: String,
+        on: bool,
+    },
+}
+
+/// What a device has to know of [`Changes`](crate::cpm::history::Changes).
+#[derive(Debug, Deserialize)]
+struct Told {
+    cursor: u64,
+    objects: Vec<Object>,
+    more: bool,
+    reset: bool,
+    #[serde(default)]
+    gone: Vec<Gone>,
+    #[serde(default)]
+    quiet: bool,
 }
 
 impl Sync {
@@ -85,6 +106,7 @@ impl Sync {
             wanted: false,
             recount: false,
             owed: SortedSet::default(),
+            deleted: None,
             failures: 0,
             retry_at: None,
         }
@@ -163,12 +185,14 @@ impl Engine {
             self.ask(now, What::Counts);
         }
         for key in std::mem::take(&mut self.sync.owed).into_vec() {
-            let Some(Errand::Seen { up_to, .. }) = self.memory.errand(&key) else { continue };
-            let up_to = *up_to;
-            if self.sync.is_asking(|what| matches!(what, What::Seen { key: asked, .. } if *asked == key)) {
+            if self.sync.is_asking(|what| matches!(what, What::Seen { key: asked, .. } | What::Mark { key: asked, .. } if *asked == key)) {
                 self.sync.owed.insert(key);
-            } else {
-                self.ask(now, What::Seen { key, up_to });
+                continue;
+            }
+            match self.memory.errand(&key) {
+                Some(&Errand::Seen { up_to, .. }) => self.ask(now, What::Seen { key, up_to }),
+                Some(&Errand::Mark { on, .. }) => self.ask(now, What::Mark { key, on }),
+                Some(Errand::Notice(_)) | None => {}
             }
         }
     }
@@ -178,7 +202,7 @@ impl Engine {
         self.sync.clear();
         self.sync.owed.clear();
         for (key, errand) in self.memory.errands.iter() {
-            if let Errand::Seen { .. } = **errand {
+            if let Errand::Seen { .. } | Errand::Mark { .. } = **errand {
                 self.sync.owed.insert(key.clone());
             }
         }
@@ -239,6 +263,12 @@ impl Engine {
                 let body = json::write(&SeenUpTo { up_to: *up_to }).ok();
                 ("PUT", format!("{base}/folders/{with}/flags/%5CSeen"), body)
             }
+            What::Mark { key, on } => {
+                let Some(Errand::Mark { message, mark, .. }) = self.memory.errand(key) else { return };
+                let seq = message.place.seq().unwrap_or_default();
+                let method = if *on { "PUT" } else { "DELETE" };
+                (method, format!("{base}/objects/{seq}/flags/%5C{}", mark.name()), None)
+            }
         };
         self.sync.ids += 1;
         let id = self.sync.ids;
@@ -262,6 +292,19 @@ impl Engine {
                 self.seen_told(key, *up_to);
                 Some(())
             }
+            (What::Mark { key, on }, 200..=299 | 400 | 403..=407 | 409..=428) => {
+                match self.memory.errand(key) {
+                    Some(Errand::Mark { on: wanted, .. }) if wanted != on => self.sync.owe(key.clone()),
+                    Some(_) => self.keep(Record::Done(key.clone())),
+                    None => {}
+                }
+                Some(())
+            }
+            // So much was forgotten since that only the whole tells what is left.
+            (What::Changes { .. }, 410) => {
+                self.forget_history();
+                Some(())
+            }
             // The server does not have that folder, or not that right: telling it again would not help.
             (What::Seen { key, up_to }, 400 | 403..=407 | 409..=428) => {
                 self.seen_told(key, *up_to);
@@ -278,7 +321,7 @@ impl Engine {
             What::Folders | What::Changes { .. } => self.sync.wanted = true,
             What::Counts => self.sync.recount = true,
             What::Page { with } => self.share(Record::Loading { with, active: false }),
-            What::Seen { key, .. } => self.sync.owe(key),
+            What::Seen { key, .. } | What::Mark { key, .. } => self.sync.owe(key),
         }
     }
 
@@ -321,7 +364,7 @@ impl Engine {
         }
     }
 
-    fn take_changes(&mut self, now: Time, since: u64, changes: Changes) -> Option<()> {
+    fn take_changes(&mut self, now: Time, since: u64, changes: Told) -> Option<()> {
         if changes.reset {
             self.forget_history();
             return Some(());
@@ -338,6 +381,9 @@ impl Engine {
                 news.insert(message.with.clone(), message);
             }
         }
+        for gone in changes.gone {
+            self.vanish(&gone.with, &gone.message_id);
+        }
         if self.memory.cursor != Some(changes.cursor) {
             self.keep(Record::Cursor(Some(changes.cursor)));
         }
@@ -350,8 +396,58 @@ impl Engine {
         Some(())
     }
 
+    /// A message is out of sight.
+    fn vanish(&mut self, with: &Address, id: &MessageId) {
+        match self.memory.folder(with) {
+            Some(folder) if folder.get(id).is_some() => self.keep(Record::Forgotten { with: with.clone(), id: id.clone() }),
+            // It may have been among the unread ones that only the server knows.
+            Some(folder) => self.sync.recount |= folder.row.unread_older > 0,
+            None => {}
+        }
+    }
+
+    /// What the user does to a message that the server keeps: here at once, there as soon as it can be told.
+    pub(super) fn mark(&mut self, with: &Address, id: &MessageId, mark: Mark, on: bool) {
+        let pending = match self.memory.errand(&Errand::mark_key(with, id, mark)) {
+            Some(Errand::Mark { message, .. }) => Some((**message).clone()),
+            _ => None,
+        };
+        let here = self.memory.folder(with).and_then(|folder| folder.get(id)).cloned();
+        let deleted = self.sync.deleted.clone().filter(|message| message.id == *id && message.with == *with);
+        let Some(message) = here.or(pending).or(deleted) else { return };
+        if message.place.seq().is_none() {
+            if (mark, on) == (Mark::Deleted, true) {
+                self.delete(id);
+            }
+            return;
+        }
+        match (mark, on) {
+            (Mark::Flagged, flagged) => self.keep_if_changed(Message { flagged, ..message.clone() }),
+            (Mark::Deleted, true) => {
+                self.sync.deleted = Some(message.clone());
+                self.keep(Record::Forgotten { with: with.clone(), id: id.clone() });
+            }
+            (Mark::Deleted, false) => self.keep_if_changed(Message { seen: true, ..message.clone() }),
+        }
+        let errand = Errand::Mark { message: Box::new(message), mark, on };
+        self.sync.owe(errand.key());
+        self.keep(Record::Errand(errand));
+    }
+
+    /// What the server has not been told yet of a message's mark.
+    fn untold(&self, with: &Address, id: &MessageId, mark: Mark) -> Option<bool> {
+        match self.memory.errand(&Errand::mark_key(with, id, mark)) {
+            Some(Errand::Mark { on, .. }) => Some(*on),
+            _ => None,
+        }
+    }
+
     /// Takes one change in; what comes back is a message that is new to the user.
     fn take_change(&mut self, now: Time, object: Object) -> Option<Message> {
+        if has(&object, "\\Deleted") && self.untold(&object.with, &object.message_id, Mark::Deleted) != Some(false) {
+            self.vanish(&object.with, &object.message_id);
+            return None;
+        }
         let mut row = self.row(&object.with);
         let known = self.memory.folder(&object.with).and_then(|folder| folder.get(&object.message_id));
         match row.floor {
@@ -407,6 +503,10 @@ impl Engine {
 
     /// Takes the server's state of a message in, and gives the message as it is then known.
     fn absorb(&mut self, now: Time, object: Object) -> Option<Message> {
+        if self.untold(&object.with, &object.message_id, Mark::Deleted) == Some(true) {
+            return None;
+        }
+        let flagged = self.untold(&object.with, &object.message_id, Mark::Flagged).unwrap_or_else(|| has(&object, "\\Flagged"));
         let known = self.memory.folder(&object.with).and_then(|folder| folder.get(&object.message_id)).cloned();
         if known.is_none() && object.outgoing {
             self.forget_elsewhere(&object);
@@ -451,6 +551,7 @@ impl Engine {
             seen,
             wants,
             failure: None,
+            flagged,
         };
         if !object.outgoing && seen && !object.seen {
             // It was seen here before the server had given it a place.
@@ -489,6 +590,10 @@ impl Engine {
         self.keep(Record::Cursor(None));
         self.sync.want();
     }
+}
+
+fn has(object: &Object, flag: &str) -> bool {
+    object.flags.iter().any(|other| **other == *flag)
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Option<T> {

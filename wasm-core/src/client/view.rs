@@ -166,6 +166,8 @@ pub struct Bubble {
     pub reply: Option<Quote>,
     /// Why it failed, as far as this is known.
     pub failure: Option<Failure>,
+    /// Whether the user has marked it.
+    pub flagged: bool,
 }
 
 /// The message that another one answers.
@@ -358,7 +360,16 @@ fn bubble(folder: &Folder, message: &Message) -> Bubble {
     });
     let tick = tick(message);
     let failure = (tick == Some(Tick::Failed)).then(|| message.failure.unwrap_or(Failure::NotDelivered));
-    Bubble { id: message.id.clone(), outgoing: message.outgoing, text: message.text.clone(), at: message.at, tick, reply, failure }
+    Bubble {
+        id: message.id.clone(),
+        outgoing: message.outgoing,
+        text: message.text.clone(),
+        at: message.at,
+        tick,
+        reply,
+        failure,
+        flagged: message.flagged,
+    }
 }
 
 fn quote(message: &Message) -> Quote {

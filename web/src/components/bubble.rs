@@ -21,6 +21,8 @@ pub enum Deed {
     Inspect(MessageId),
     Retry(MessageId),
     Delete(MessageId),
+    /// Mark it, or no longer.
+    Flag(MessageId, bool),
     /// Go to the message that this one answers.
     Follow(MessageId),
     /// The bubble got the focus.
@@ -57,6 +59,7 @@ pub fn Bubble(props: &Props) -> Html {
         props.first.then_some("bubble--first"),
         props.last.then_some("bubble--last"),
         failed.then_some("bubble--failed"),
+        message.flagged.then_some("bubble--flagged"),
     );
     let onfocus = {
         let enter = deed(Deed::Enter(id.clone()));
@@ -93,6 +96,8 @@ pub fn Bubble(props: &Props) -> Html {
                 { tool(Glyph::Reply, Phrase::Reply, Deed::Reply(id.clone())) }
                 { tool(Glyph::Copy, Phrase::CopyText, Deed::Copy(id.clone())) }
                 { tool(Glyph::Info, Phrase::Details, Deed::Inspect(id.clone())) }
+                { tool(Glyph::Heart, if message.flagged { Phrase::Unflag } else { Phrase::Flag }, Deed::Flag(id.clone(), !message.flagged)) }
+                if !failed { { tool(Glyph::Close, Phrase::Delete, Deed::Delete(id.clone())) } }
             </div>
             if failed {
                 <div class="bubble__failure">

@@ -114,6 +114,7 @@ pub fn SettingsMenu(props: &Props) -> Html {
                     <dt><kbd>{ "Esc" }</kbd></dt><dd>{ Phrase::KeyEscape.say() }</dd>
                 </dl>
             </section>
+            <p><a href="/api/export" download="">{ Phrase::Export.say() }</a></p>
             <div class="dialog__actions">
                 { button(Phrase::SignOut.say(), Weight::Danger, &leave) }
             </div>

@@ -13,8 +13,8 @@ use gloo::events::EventListener;
 use wasm_bindgen_futures::spawn_local;
 use yew::prelude::*;
 
-use wasm_core::client::Command;
-use wasm_core::client::view::Quote;
+use wasm_core::client::view::{Bubble, Quote, Tick};
+use wasm_core::client::{Command, Mark};
 use wasm_core::cpm::address::Address;
 use wasm_core::cpm::ids::MessageId;
 
@@ -67,6 +67,7 @@ pub enum Msg {
     Send(String),
     Typing(bool),
     CancelReply,
+    Undo,
     ToEnd,
     LoadOlder,
     Key(KeyboardEvent),
@@ -106,6 +107,8 @@ pub struct Thread {
     /// The first message that was unread when the thread was opened.
     divider: Option<MessageId>,
     reply: Option<Quote>,
+    /// The message that was deleted last, to be taken back.
+    deleted: Option<MessageId>,
     active: Option<MessageId>,
     /// An answer whose quoted message is being fetched.
     pursued: Option<MessageId>,
@@ -162,6 +165,7 @@ impl Component for Thread {
             at_end: divider.is_none(),
             divider,
             reply,
+            deleted: None,
             active: None,
             pursued: None,
             asked_at: None,
@@ -214,6 +218,7 @@ impl Component for Thread {
             Msg::Send(text) => {
                 let reply_to = self.reply.take().and_then(|quote| quote.id);
                 props.device.command(Command::Send { to: with(), text, reply_to });
+                self.deleted = None;
                 self.divider = None;
                 self.target = Some(Target::End);
                 self.stale = true;
@@ -224,6 +229,12 @@ impl Component for Thread {
             Msg::Typing(active) => {
                 props.device.command(Command::Typing { to: with(), active });
                 false
+            }
+            Msg::Undo => {
+                if let Some(id) = self.deleted.take() {
+                    props.device.command(Command::Mark { with: with(), id, mark: Mark::Deleted, on: false });
+                }
+                true
             }
             Msg::CancelReply => {
                 self.reply = None;
@@ -305,6 +316,14 @@ impl Component for Thread {
                 if let Some((_, look)) = &self.ladder {
                     { ladder::dialog(look, link.callback(|()| Msg::CloseLadder)) }
                 }
+                <div role="status">
+                    if self.deleted.is_some() {
+                        <p class="toast">
+                            { Phrase::Deleted.say() }{ " " }
+                            <button type="button" onclick={link.callback(|_: MouseEvent| Msg::Undo)}>{ Phrase::Undo.say() }</button>
+                        </p>
+                    }
+                </div>
                 <div class="unseen" role="log" aria-live="polite" aria-label={Phrase::NewMessage.say()}>
                     { for self.spoken.iter().map(|(id, words)| html! { <p key={id.as_str()}>{ words.clone() }</p> }) }
                 </div>
@@ -436,8 +455,15 @@ impl Thread {
                 props.device.command(Command::Retry(id));
                 false
             }
+            Deed::Flag(id, on) => {
+                props.device.command(Command::Mark { with: props.with.clone(), id, mark: Mark::Flagged, on });
+                false
+            }
             Deed::Delete(id) => {
-                props.device.command(Command::Delete(id));
+                // What was never sent is not on the server, to come back from there.
+                let kept = |message: &Bubble| message.tick.is_none_or(|tick| !matches!(tick, Tick::Failed | Tick::Sending));
+                self.deleted = props.device.bubble(&props.with, &id).filter(kept).map(|message| message.id);
+                props.device.command(Command::Mark { with: props.with.clone(), id, mark: Mark::Deleted, on: true });
                 self.focus += 1;
                 true
             }

@@ -14,7 +14,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{BroadcastChannel, MessageEvent};
 
 use wasm_core::Text;
-use wasm_core::client::{Command, Record};
+use wasm_core::client::{Command, Mark, Record};
 use wasm_core::cpm::address::Address;
 use wasm_core::cpm::ids::MessageId;
 use wasm_core::wire::json;
@@ -169,6 +169,7 @@ fn write_command(command: &Command) -> Vec<String> {
         Command::SendOnce { id, to, text, reply_to } => ("send-once", vec![id.to_string(), to.to_string(), text.clone(), answer(reply_to)]),
         Command::Retry(id) => ("retry", vec![id.to_string()]),
         Command::Delete(id) => ("delete", vec![id.to_string()]),
+        Command::Mark { with, id, mark, on } => ("mark", vec![with.to_string(), id.to_string(), flag(*mark == Mark::Deleted), flag(*on)]),
         Command::Typing { to, active } => ("typing", vec![to.to_string(), flag(*active)]),
         Command::Read { with } => ("read", vec![with.to_string()]),
         Command::Meet { with, name } => ("meet", vec![with.to_string(), name.to_string()]),
@@ -192,6 +193,12 @@ fn read_command(words: &mut dyn Iterator<Item = String>) -> Option<Command> {
         "send-once" => Command::SendOnce { id: id(word()?)?, to: Address::parse(&word()?)?, text: word()?, reply_to: id(word()?) },
         "retry" => Command::Retry(id(word()?)?),
         "delete" => Command::Delete(id(word()?)?),
+        "mark" => Command::Mark {
+            with: Address::parse(&word()?)?,
+            id: id(word()?)?,
+            mark: if word()? == YES { Mark::Deleted } else { Mark::Flagged },
+            on: word()? == YES,
+        },
         "typing" => Command::Typing { to: Address::parse(&word()?)?, active: word()? == YES },
         "read" => Command::Read { with: Address::parse(&word()?)? },
         "meet" => Command::Meet { with: Address::parse(&word()?)?, name: Text::from(word()?) },
@@ -224,6 +231,8 @@ mod tests {
             Command::SendOnce { id: id.clone(), to: to.clone(), text: text.clone(), reply_to: None },
             Command::Retry(id.clone()),
             Command::Delete(id.clone()),
+            Command::Mark { with: bob.clone(), id: id.clone(), mark: Mark::Deleted, on: true },
+            Command::Mark { with: bob.clone(), id: id.clone(), mark: Mark::Flagged, on: false },
             Command::Typing { to: to.clone(), active: true },
             Command::Typing { to, active: false },
             Command::Read { with: with.clone() },

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::stage::{START, Stage, address};
 use crate::client::view::Tick;
-use crate::client::{Command, Input};
+use crate::client::{Command, Input, Mark};
 use crate::cpm::address::Address;
-use crate::cpm::history::{Changes, Folder, Folders, Object, Page};
+use crate::cpm::history::{Changes, Folder, Folders, Gone, Object, Page};
 use crate::cpm::ids::MessageId;
 use crate::cpm::receipt::Receipt;
 use crate::wire::sip::Status;
@@ -400,4 +400,52 @@ fn without_a_link_the_history_waits() {
     stage.reachable = true;
     stage.input(Input::Network(true));
     assert!(stage.serves(200, r#"{"folders":[],"cursor":0}"#).ends_with("/folders"));
+}
+
+/// R326: a message that is deleted here is gone at once, the server hears of it when it can, and it can be taken back.
+#[test]
+fn a_message_is_deleted_and_comes_back() {
+    let mut stage = Stage::online();
+    stage.meets("bob");
+    stage.input(Input::Changed { cursor: 2 });
+    stage.serves(200, &changes(2, vec![object(1, "bob", "a"), object(2, "bob", "b")]));
+    let id = stage.bubbles("bob")[0].id.clone();
+    let mark = |on| Command::Mark { with: address("bob"), id: id.clone(), mark: Mark::Deleted, on };
+    stage.command(mark(true));
+    assert_eq!(texts(&stage, "bob"), ["b"]);
+    // What the server says meanwhile does not bring it back; and a device that restarts goes on telling.
+    stage.reload();
+    stage.input(Input::Lead);
+    assert!(stage.serves(503, "").contains("/changes") || stage.errands() == 1);
+    stage.advance(Duration::from_secs(5));
+    stage.input(Input::Changed { cursor: 3 });
+    while let Some(asked) = (!stage.http.is_empty()).then(|| stage.serves(503, "")) {
+        assert!(asked.contains("/changes") || asked.ends_with("/objects/1/flags/%5CDeleted"), "{asked}");
+    }
+    assert_eq!(texts(&stage, "bob"), ["b"]);
+    stage.command(mark(false));
+    assert_eq!(texts(&stage, "bob"), ["a", "b"]);
+    assert_eq!(stage.errands(), 1);
+}
+
+/// R297, R326: marks and deletions of other devices are followed, and those that are gone for good.
+#[test]
+fn marks_of_other_devices_are_followed() {
+    let mut stage = Stage::online();
+    stage.meets("bob");
+    stage.input(Input::Changed { cursor: 3 });
+    stage.serves(200, &changes(3, vec![object(1, "bob", "a"), object(2, "bob", "b"), object(3, "bob", "c")]));
+    let marked = |seq, flag: &str| Object { change: seq + 3, seen: true, flags: vec![Text::from(flag)], ..object(seq, "bob", "x") };
+    stage.input(Input::Changed { cursor: 6 });
+    let gone = Gone { seq: 3, change: 6, message_id: object(3, "bob", "").message_id, with: address("bob") };
+    let objects = vec![marked(1, "\\Flagged"), marked(2, "\\Deleted")];
+    stage.serves(200, &serde_json::to_string(&Changes { cursor: 6, objects, gone: vec![gone], ..Changes::default() }).unwrap());
+    assert_eq!(texts(&stage, "bob"), ["a"]);
+    assert!(stage.bubbles("bob")[0].flagged);
+    stage.input(Input::Changed { cursor: 7 });
+    stage.serves(410, "");
+    assert!(texts(&stage, "bob").is_empty(), "too much was forgotten: the history is read again");
+    let folders = Folders { folders: vec![folder("bob", object(1, "bob", "a"), 0, 7)], cursor: 7 };
+    assert!(stage.serves(200, &serde_json::to_string(&folders).unwrap()).ends_with("/folders"));
+    assert_eq!(texts(&stage, "bob"), ["a"]);
 }
