@@ -22,6 +22,7 @@
 //! | composing | 15 s without a key; 60 s | others are told that it is over; that it goes on |
 //! | writer | what the other side says, 120 s if nothing, at most 300 s | they do not write any more |
 
+mod deferred;
 mod engine;
 mod failure;
 mod inbox;

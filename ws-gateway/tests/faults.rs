@@ -82,6 +82,37 @@ fn kill_nine_loses_and_doubles_nothing() {
     });
 }
 
+/// R228: the gateway dies while what waited is pushed in a session, and everything arrives once and in order.
+#[test]
+#[ignore = "kills gateways: cargo xtask test interop"]
+fn kill_nine_while_the_queue_is_pushed() {
+    let mut gateway = Gateway::start(&["--limits", "off"]);
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let alice = Device::sign_in(gateway.address("http"), "alice", "alice-demo").await;
+        alice.shows("that it is online", SETTLE, |screen| screen.online).await;
+        let expected: Vec<String> = (0..if long() { 10_000 } else { 1_000 }).map(|n| format!("message {n}")).collect();
+        for text in &expected {
+            alice.writes(&address("bob"), text);
+        }
+        let accepted = |screen: &Screen| {
+            let lines = screen.threads.get(&address("bob")).into_iter().flatten();
+            lines.filter(|line| line.tick == Some(Tick::Sent)).count()
+        };
+        alice.shows("that all are accepted", SETTLE * 5, |screen| accepted(screen) == expected.len()).await;
+        let bob = Device::sign_in(gateway.address("http"), "bob", "bob-demo").await;
+        for share in 1..4 {
+            let enough = expected.len() * share / 5;
+            bob.shows("a part of them", SETTLE * 5, |screen| texts(screen, &address("alice"), false).len() >= enough).await;
+            gateway.kill();
+            gateway.restart();
+            alice.does(Command::Reconnect);
+            bob.does(Command::Reconnect);
+        }
+        settled(&alice, &bob, &expected).await;
+    });
+}
+
 /// R346: two hundred times the network goes away under both devices.
 #[test]
 #[ignore = "takes a while: cargo xtask test interop"]

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::Failure;
+use super::deferred::Deferred;
 use super::io::{Change, Command, Input, LONGEST_TEXT, Output, Profile, Role, Socket};
 use super::link::{Link, Out};
 use super::memory::{Effect, Memory};
@@ -37,6 +38,7 @@ pub struct Engine {
     pub(super) outbox: Outbox,
     pub(super) typing: Typing,
     pub(super) sync: Sync,
+    pub(super) deferred: Deferred,
     pub(super) probe: Probe,
     pub(super) outputs: VecDeque<Output>,
     changed: Changed,
@@ -47,6 +49,7 @@ pub struct Engine {
 struct Changed {
     link: bool,
     settings: bool,
+    deferred: bool,
     folders: SortedSet<Address>,
 }
 
@@ -60,6 +63,7 @@ impl Engine {
             sync: Sync::new(&profile.address, entropy.fork()),
             probe: Probe::new(entropy.fork()),
             wires: Wires::new(profile.is_secure, entropy.fork()),
+            deferred: Deferred::new(entropy.fork()),
             profile,
             entropy,
             role: Role::Follower,
@@ -127,10 +131,9 @@ impl Engine {
                 let up = self.link.is_up();
                 let outbox = self.outbox.next_timeout().filter(|_| up);
                 let probe = self.probe.next_timeout().filter(|_| up);
-                [self.link.next_timeout(), self.wires.next_timeout(), outbox, probe, self.typing.next_timeout(), self.sync.next_timeout(up)]
-                    .into_iter()
-                    .flatten()
-                    .min()
+                let (link, wires) = (self.link.next_timeout(), self.wires.next_timeout());
+                let deferred = self.deferred.next_timeout().filter(|_| up);
+                [link, wires, outbox, probe, deferred, self.typing.next_timeout(), self.sync.next_timeout(up)].into_iter().flatten().min()
             }
         }
     }
@@ -204,6 +207,7 @@ impl Engine {
     fn cede_lead(&mut self, now: Time) {
         self.link.stop(now);
         self.wires.stop(now);
+        self.leave_queue(now);
         self.drain(now);
         self.role = Role::Follower;
         self.outbox.clear();
@@ -216,6 +220,7 @@ impl Engine {
         self.link.timeout(now);
         self.probe_overdue(now);
         self.wires.timeout(now);
+        self.deferred_timeout(now);
         while let Some(id) = self.sync.overdue(now) {
             self.told(now, id, 0, &[]);
         }
@@ -246,8 +251,19 @@ impl Engine {
         }
     }
 
-    /// Acts on what the link says.
+    /// Acts on what the link and the MSRP sessions say.
     fn drain(&mut self, now: Time) {
+        self.drain_link(now);
+        while let Some(out) = self.wires.poll() {
+            match out {
+                msrp::Out::Socket(wire, order) => self.outputs.push_back(Output::Msrp(wire, order)),
+                msrp::Out::Heard(wire, heard) => self.heard(now, wire, heard),
+            }
+            self.drain_link(now);
+        }
+    }
+
+    fn drain_link(&mut self, now: Time) {
         while self.role == Role::Leader
             && let Some(out) = self.link.poll()
         {
@@ -259,30 +275,29 @@ impl Engine {
                     self.outbox.refresh();
                     self.sync.refresh();
                     self.probe.up(now);
+                    self.follow_queue(now);
                 }
                 Out::Down => {
                     self.typing.mute();
                     self.probe.down();
+                    self.leave_queue(now);
                 }
                 Out::Request { id, request } => self.requested(now, id, &request),
                 Out::Cancel { id, known, request } => self.cancelled(now, id, known, &request),
                 Out::Response { id, response } => {
-                    if !self.probe_responded(now, id, &response) {
+                    if !self.probe_responded(now, id, &response) && !self.queue_answered(now, id, Some(&response)) {
                         self.responded(now, id, &response);
                     }
                     self.pump(now);
                 }
-                Out::Unanswered { id, lost } => self.unanswered(now, id, lost),
+                Out::Unanswered { id, lost } => {
+                    if !self.queue_answered(now, id, None) {
+                        self.unanswered(now, id, lost);
+                    }
+                }
                 Out::Ended => self.end(),
                 Out::Left if self.leaving => self.end(),
                 Out::Left => {}
-            }
-        }
-        while let Some(out) = self.wires.poll() {
-            match out {
-                msrp::Out::Socket(wire, order) => self.outputs.push_back(Output::Msrp(wire, order)),
-                // Nobody has a use for what it says.
-                msrp::Out::Heard(wire, _) => self.wires.close(now, wire),
             }
         }
     }
@@ -330,6 +345,7 @@ impl Engine {
                 let row = Folder { draft: Text::from(text), draft_reply: reply_to, ..self.row(&with) };
                 self.keep_row_if_changed(row);
             }
+            Command::Deferred(actions) => self.decide(now, actions),
             Command::Settings(settings) => self.keep(Record::Settings(settings)),
             Command::Reconnect if self.link.is_up() => self.repair(now),
             Command::Reconnect => self.link.repair(now),
@@ -473,6 +489,7 @@ impl Changed {
             Effect::Nothing => {}
             Effect::Link => self.link = true,
             Effect::Settings => self.settings = true,
+            Effect::Deferred => self.deferred = true,
             Effect::Folder(with) => {
                 self.folders.insert(with);
             }
@@ -480,8 +497,8 @@ impl Changed {
     }
 
     fn take(&mut self) -> Option<Change> {
-        let Changed { link, settings, folders } = std::mem::take(self);
-        let change = Change { link, settings, threads: folders.into_vec() };
+        let Changed { link, settings, deferred, folders } = std::mem::take(self);
+        let change = Change { link, settings, deferred, threads: folders.into_vec() };
         (!change.is_empty()).then_some(change)
     }
 }

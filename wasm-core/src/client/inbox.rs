@@ -13,7 +13,7 @@ use crate::cpm::ids::MessageId;
 use crate::cpm::probe;
 use crate::cpm::receipt::Receipt;
 use crate::sip::transaction::ServerId;
-use crate::wire::sip::{Accept, Allow, CSeq, CallId, ContentType, Method, Request, Require, Response, Status, Unsupported};
+use crate::wire::sip::{Accept, Allow, CSeq, CallId, ContentType, Headers, Method, Request, Require, Response, Status, Unsupported};
 use crate::wire::{cpim, imdn, iscomposing};
 use crate::{Text, Time};
 
@@ -39,21 +39,30 @@ impl Engine {
         }
         match request.method {
             Method::Message => match Envelope::unwrap(request) {
-                Ok(envelope) => self.received(now, request, envelope),
+                Ok(envelope) => {
+                    let id = envelope.message_id.clone().or_else(|| stand_in(request));
+                    let response = Response::to(request, self.received(now, id, &request.headers, &envelope));
+                    if response.status == Status::UNSUPPORTED_MEDIA_TYPE { acceptable(response) } else { response }
+                }
                 Err(error) => refusal(request, &error),
             },
             Method::Options => acceptable(Response::to(request, Status::OK)).with(&Allow(ALLOWED.to_vec())),
-            Method::Bye | Method::Notify => Response::to(request, Status::CALL_DOES_NOT_EXIST),
+            Method::Invite => self.invitation(now, request),
+            Method::Bye => Response::to(request, self.goodbye(now, request)),
+            Method::Notify => Response::to(request, self.queue_notified(now, request)),
             _ => Response::to(request, Status::METHOD_NOT_ALLOWED).with(&Allow(ALLOWED.to_vec())),
         }
     }
 
-    fn received(&mut self, now: Time, request: &Request, envelope: Envelope) -> Response {
+    /// Takes a message in, whatever it came in; `id` is what it is known by, as far as it has anything. The status is what to answer.
+    pub(super) fn received(&mut self, now: Time, id: Option<MessageId>, headers: &Headers, envelope: &Envelope) -> Status {
         self.probe.delivered();
         match &envelope.content {
             Content::Text(text) => {
                 let text = clip(text);
-                self.text_received(now, request, &envelope, text);
+                if let Some(id) = id {
+                    self.text_received(now, id, envelope, text);
+                }
             }
             Content::Composing(composing) => {
                 if self.memory.folder(&envelope.from).is_some() && self.typing.heard(now, &envelope.from, composing) {
@@ -62,15 +71,14 @@ impl Engine {
                 }
             }
             Content::Notification(notification) => self.notified(now, &envelope.from, notification),
-            content if probe::is_probe(content) => self.probe_arrived(now, envelope.message_id.as_ref(), &request.headers),
-            Content::Other { .. } => return acceptable(Response::to(request, Status::UNSUPPORTED_MEDIA_TYPE)),
+            content if probe::is_probe(content) => self.probe_arrived(now, envelope.message_id.as_ref(), headers),
+            Content::Other { .. } => return Status::UNSUPPORTED_MEDIA_TYPE,
         }
-        Response::to(request, Status::OK)
+        Status::OK
     }
 
-    fn text_received(&mut self, now: Time, request: &Request, envelope: &Envelope, text: Text) {
+    fn text_received(&mut self, now: Time, id: MessageId, envelope: &Envelope, text: Text) {
         let with = envelope.from.clone();
-        let Some(id) = envelope.message_id.clone().or_else(|| stand_in(request)) else { return };
         self.writer_stopped(&with);
         let known = self.memory.folder(&with).and_then(|folder| folder.get(&id)).cloned();
         let is_new = known.is_none();

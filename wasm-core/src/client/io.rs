@@ -7,6 +7,7 @@ use super::msrp;
 use super::record::{Mark, Record, Settings};
 use crate::Text;
 use crate::cpm::address::Address;
+use crate::cpm::deferred::Actions;
 use crate::cpm::ids::{InstanceId, MessageId};
 pub use crate::sip::digest::Secret;
 
@@ -174,6 +175,8 @@ pub enum Command {
     },
     /// What the user lets others know.
     Settings(Settings),
+    /// What is to become of messages that wait for a decision.
+    Deferred(Actions),
     /// Try to connect now; on a link that stands, see whether messages flow, and repair it where they do not.
     Reconnect,
     /// Leave: the device's binding is removed, then comes [`Output::SignedOut`].
@@ -223,6 +226,8 @@ pub struct Change {
     pub link: bool,
     /// The settings.
     pub settings: bool,
+    /// What waits for a decision.
+    pub deferred: bool,
     /// The threads with these people, and with them the list of threads.
     pub threads: Vec<Address>,
 }
@@ -230,7 +235,7 @@ pub struct Change {
 impl Change {
     /// Whether nothing has changed.
     pub fn is_empty(&self) -> bool {
-        !self.link && !self.settings && self.threads.is_empty()
+        !self.link && !self.settings && !self.deferred && self.threads.is_empty()
     }
 }
 

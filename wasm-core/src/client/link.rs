@@ -22,7 +22,7 @@ use crate::wire::sip::{Limits, Message, Method, Params, Request, Response, SipUr
 use crate::{Entropy, Text, Time};
 
 /// The methods that a device takes.
-pub const ALLOWED: [Method; 2] = [Method::Message, Method::Options];
+pub const ALLOWED: [Method; 6] = [Method::Message, Method::Options, Method::Invite, Method::Ack, Method::Bye, Method::Notify];
 
 const SOFTWARE: &str = concat!("Tandem/", env!("CARGO_PKG_VERSION"));
 const PING: &[u8] = b"\r\n\r\n";
@@ -79,6 +79,7 @@ pub struct Link {
     /// This hop. Its host stands for no address, as that of the Contact [RFC7118 §5].
     via: Via,
     address: Uri,
+    contact: Uri,
     /// Without a secret, a challenge is the end.
     has_secret: bool,
     layer: Layer<Flow>,
@@ -129,7 +130,7 @@ impl Link {
         let host = format!("{}.invalid", entropy.hex::<6>());
         let contact = SipUri::new(&entropy.hex::<4>(), &host).with_param("transport", "ws");
         let mut features = Params::new();
-        features.set_quoted(feature::ICSI_REF, &feature::icsi_ref(&[Service::Pager]));
+        features.set_quoted(feature::ICSI_REF, &feature::icsi_ref(&[Service::Pager, Service::Deferred]));
         if !profile.device_name.is_empty() {
             features.set_quoted(feature::DEVICE_NAME, &profile.device_name);
         }
@@ -137,7 +138,7 @@ impl Link {
             registrar: SipUri::of_host(&profile.domain).into(),
             address: profile.address.to_uri(),
             display_name: display_name(profile),
-            contact: contact.into(),
+            contact: contact.clone().into(),
             instance: profile.instance.text().clone(),
             reg_id: 1,
             features,
@@ -153,6 +154,7 @@ impl Link {
             layer: Layer::new(entropy.fork(), Timers::default()).with_limit(TRANSACTIONS),
             via: Via::new(if profile.is_secure { "WSS" } else { "WS" }, host.as_str(), None),
             address: profile.address.to_uri(),
+            contact: contact.into(),
             has_secret: profile.secret.is_some(),
             entropy,
             registering: None,

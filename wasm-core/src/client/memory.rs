@@ -6,6 +6,7 @@
 mod folder;
 
 pub use self::folder::Folder;
+use super::deferred::Waiting;
 use super::record::{Errand, Message, Notice, Place, Record, Settings};
 use super::sorted::SortedMap;
 use super::view::Link;
@@ -25,6 +26,8 @@ pub struct Memory {
     pub cursor: Option<u64>,
     /// What the user lets others know.
     pub settings: Settings,
+    /// What waits for the user's decision.
+    pub deferred: Waiting,
     /// The state of the leader's link.
     pub link: Link,
     /// Whether something that was kept could not be read.
@@ -41,6 +44,7 @@ pub enum Effect {
     Nothing,
     Link,
     Settings,
+    Deferred,
     Folder(Address),
 }
 
@@ -90,6 +94,10 @@ impl Memory {
             Record::Settings(settings) => {
                 self.settings = settings;
                 Effect::Settings
+            }
+            Record::Deferred(waiting) => {
+                self.deferred = waiting;
+                Effect::Deferred
             }
             Record::Link(link) => {
                 self.link = link;

@@ -8,6 +8,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::deferred::Waiting;
 use super::failure::Failure;
 use super::view::Link;
 use crate::cpm::address::Address;
@@ -47,6 +48,8 @@ pub enum Record {
     Cursor(Option<u64>),
     /// What the user lets others know.
     Settings(Settings),
+    /// What waits for the user's decision.
+    Deferred(Waiting),
     /// The state of the leader's link; never kept.
     Link(Link),
     /// Whether somebody writes; never kept.
@@ -76,6 +79,7 @@ impl Record {
             Record::Done(key) => Some((ERRANDS, key.clone())),
             Record::Cursor(_) => Some((FACTS, "cursor".to_owned())),
             Record::Settings(_) => Some((FACTS, "settings".to_owned())),
+            Record::Deferred(_) => Some((FACTS, "deferred".to_owned())),
             Record::Link(_) | Record::Typing { .. } | Record::Loading { .. } => None,
         }
     }
@@ -89,6 +93,7 @@ impl Record {
             | Record::Errand(_)
             | Record::Cursor(_)
             | Record::Settings(_)
+            | Record::Deferred(_)
             | Record::Link(_)
             | Record::Typing { .. }
             | Record::Loading { .. } => false,

@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+pub use super::deferred::Waiting;
 pub use super::failure::Failure;
 use super::memory::{Folder, Memory};
 use super::record::{Message, Place, Settings};
@@ -202,6 +203,11 @@ impl<'a> View<'a> {
     /// What the user lets others know.
     pub fn settings(&self) -> Settings {
         self.memory.settings
+    }
+
+    /// What waits for the user's decision.
+    pub fn deferred(&self) -> &'a Waiting {
+        &self.memory.deferred
     }
 
     /// Whether the history has not been read yet for the first time.

@@ -273,9 +273,6 @@ impl Participating {
                 continue;
             }
             if let Some(parcel) = lane.next() {
-                if parcel.letter.is_none() && parcel.pending.is_some() {
-                    self.resent(hand, &parcel);
-                }
                 self.send(hand, user, binding, parcel);
                 continue;
             }
@@ -308,7 +305,12 @@ impl Participating {
         match self.carrier(user, binding) {
             Some(Carrier::Session(session))
                 if self.adapted(hand, user, binding, &parcel).is_none() && self.send_pushed(&session, &parcel) => {}
-            _ => self.send_alone(hand, user, binding, parcel, false),
+            _ => {
+                if parcel.letter.is_none() && parcel.pending.is_some() {
+                    self.resent(hand, &parcel);
+                }
+                self.send_alone(hand, user, binding, parcel, false);
+            }
         }
     }
 

@@ -18,6 +18,7 @@ mod phone;
 mod policies;
 mod preferences;
 mod probes;
+mod queue;
 mod registration;
 mod trails;
 mod world;

@@ -611,6 +611,13 @@ impl World {
         ladder::check(flow, &self.arrows);
     }
 
+    /// Leaves out what came from the first arrow of one name on until the first of another: of another flow.
+    pub fn skip(&mut self, from: &str, until: &str) {
+        let end = self.arrows.iter().position(|arrow| arrow.what == until).expect(until);
+        let start = self.arrows[..end].iter().position(|arrow| arrow.what == from).expect(from);
+        self.arrows.drain(start..end);
+    }
+
     pub fn arrows(&self) -> &[Arrow] {
         &self.arrows
     }

@@ -1,9 +1,10 @@
 //! What the link adds to the requests and responses of others: the headers of this hop, the route to the server, credentials.
 
 use super::{Link, SOFTWARE, SUSPICION, State};
+use crate::sip::digest::Authenticator;
 use crate::sip::registration;
 use crate::sip::transaction::{ClientId, ServerId};
-use crate::wire::sip::{CSeq, CallId, From, HeaderName, MaxForwards, NameAddr, Request, Response, Route, To, UserAgent};
+use crate::wire::sip::{CSeq, CallId, Contact, From, HeaderName, MaxForwards, NameAddr, Request, Response, Route, To, UserAgent, Via};
 use crate::{Text, Time};
 
 impl Link {
@@ -18,8 +19,8 @@ impl Link {
         headers.put(&MaxForwards(70));
         headers.push(HeaderName::PPreferredIdentity, NameAddr::new(self.address.clone()).to_string());
         headers.push(HeaderName::UserAgent, SOFTWARE);
-        for route in self.registration.granted().map(|granted| granted.service_route.as_slice()).unwrap_or_default() {
-            headers.put(&Route(route.0.clone()));
+        for route in self.routes() {
+            request.headers.put(&route);
         }
         (self.send(now, request.clone()), request)
     }
@@ -41,7 +42,33 @@ impl Link {
         self.drive(now);
     }
 
-    fn send(&mut self, now: Time, mut request: Request) -> ClientId {
+    /// Where requests within a dialog are to come.
+    pub fn contact(&self) -> Contact {
+        Contact::new(self.contact.clone())
+    }
+
+    /// The way to the server.
+    pub fn routes(&self) -> Vec<Route> {
+        let granted = self.registration.granted();
+        granted.map(|granted| granted.service_route.iter().map(|route| Route(route.0.clone())).collect()).unwrap_or_default()
+    }
+
+    /// What answers challenges.
+    pub fn authenticator(&mut self) -> &mut Authenticator {
+        self.registration.authenticator()
+    }
+
+    /// Sends the ACK of a 2xx.
+    pub fn confirm(&mut self, now: Time, mut ack: Request) {
+        let mut via = self.via.clone();
+        via.set_branch(&format!("{}{}", Via::COOKIE, self.entropy.hex::<8>()));
+        ack.headers.put_front(&via);
+        self.layer.send(self.flow, ack.to_bytes());
+        self.drive(now);
+    }
+
+    /// Sends a request that is complete but for the Via.
+    pub fn send(&mut self, now: Time, mut request: Request) -> ClientId {
         request.headers.put_front(&self.via);
         let id = self.layer.request(now, self.flow, true, request);
         if let State::Open(open) = &mut self.state {
@@ -51,9 +78,9 @@ impl Link {
         id
     }
 
-    /// Answers a request.
+    /// Answers a request. The tag of an answer that begins a dialog is its author's.
     pub fn respond(&mut self, now: Time, id: ServerId, request: &Request, mut response: Response) {
-        let to = request.headers.read::<To>();
+        let to = response.headers.read::<To>().or_else(|| request.headers.read::<To>());
         if let Some(mut to) = to.filter(|to| to.tag().is_none()) {
             to.set_tag(&self.entropy.hex::<8>());
             response.headers.put(&to);

@@ -6,6 +6,7 @@ use super::stage::{Registrar, Stage, profile};
 use crate::Text;
 use crate::client::view::Link;
 use crate::client::{Command, Input, Role, Secret};
+use crate::cpm::feature::{self, Service};
 use crate::sip::digest::{Ha1, Verifier};
 use crate::wire::sip::{Contact, Expires, From, Status, To, Via};
 
@@ -22,7 +23,8 @@ fn a_device_registers_before_anything_else() {
     assert_eq!(contact.addr().unwrap().uri.sip().unwrap().params.value("transport"), Some("ws"));
     assert_eq!(contact.instance(), Some("urn:uuid:00000000-0000-4000-8000-000000000001"));
     let params = &contact.addr().unwrap().params;
-    assert_eq!(params.value("+g.3gpp.icsi-ref"), Some("urn%3Aurn-7%3A3gpp-service.ims.icsi.oma.cpm.msg"));
+    let services: Vec<_> = feature::services(params.value("+g.3gpp.icsi-ref").unwrap()).collect();
+    assert_eq!(services, [Service::Pager, Service::Deferred]);
     assert_eq!(params.value("+g.tandem.device-name"), Some("Alice's laptop"));
     assert_eq!(params.value("reg-id"), Some("1"));
 }

@@ -362,7 +362,7 @@ fn what_cannot_be_read_is_refused() {
     let text = stage.text("bob", "x");
     for (method, status) in [
         (Method::Options, Status::OK),
-        (Method::Invite, Status::METHOD_NOT_ALLOWED),
+        (Method::Invite, Status::NOT_ACCEPTABLE_HERE),
         (Method::Bye, Status::CALL_DOES_NOT_EXIST),
         (Method::Notify, Status::CALL_DOES_NOT_EXIST),
     ] {

@@ -228,6 +228,10 @@ impl Stage {
                 self.registers.push(request);
                 answer.into_iter().map(|answer| answer.to_bytes()).collect()
             }
+            // A server that knows nothing of deferred messages.
+            Message::Request(request) if request.method == Method::Subscribe => {
+                vec![Response::to(&request, Status::BAD_EVENT).to_bytes()]
+            }
             Message::Request(request) => match self.answer {
                 Some(status) => vec![Response::to(&request, status).to_bytes()],
                 None => {

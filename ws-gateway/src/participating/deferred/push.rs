@@ -68,8 +68,8 @@ impl Participating {
         invite.headers.push(HeaderName::PAssertedService, feature::DEFERRED);
         invite.headers.push(HeaderName::ContentType, sdp::MEDIA_TYPE);
         invite.body = self.describe(vec![offer.media(&session::options())]);
-        let Some(client) = hand.core.deliver(hand.now, user, binding, invite.clone()) else { return false };
         hand.core.step(Function::Participating, Function::Core, || "INVITE".into());
+        let Some(client) = hand.core.deliver(hand.now, user, binding, invite.clone()) else { return false };
         let session = SessionId::of(&offer.uri);
         let near = hand.core.remote(&hop);
         let open = MsrpCommand::Open { session: session.clone(), user, local: offer.uri.clone(), setup: None, near };
