@@ -54,6 +54,35 @@ export class Gateway {
     await this.run();
   }
 
+  /** It stands still: its sockets stay open, and nothing comes out of them. */
+  freeze(): void {
+    this.child!.kill('SIGSTOP');
+  }
+
+  thaw(): void {
+    this.child!.kill('SIGCONT');
+  }
+
+  /** Keeps the store from writing, as another program that holds its database would; gives what ends that. */
+  async blockStore(): Promise<() => Promise<void>> {
+    const script = [
+      'import glob, sqlite3, sys',
+      'db = sqlite3.connect(glob.glob(sys.argv[1] + "/*.db")[0], isolation_level=None)',
+      'db.execute("PRAGMA busy_timeout = 10000")',
+      'db.execute("BEGIN IMMEDIATE")',
+      'print("blocked", flush=True)',
+      'sys.stdin.read()',
+    ];
+    const blocker = spawn('python3', ['-c', script.join('\n'), this.folder], { stdio: ['pipe', 'pipe', 'inherit'] });
+    const ended = once(blocker, 'exit');
+    const [words] = await Promise.race([once(blocker.stdout!, 'data'), ended]);
+    if (!String(words).startsWith('blocked')) throw new Error('the store could not be blocked');
+    return async () => {
+      blocker.stdin!.end();
+      await ended;
+    };
+  }
+
   async stop(): Promise<void> {
     await this.end('SIGTERM');
     await rm(this.folder, { recursive: true, force: true });

@@ -36,8 +36,9 @@ export class Person extends Messenger {
   }
 
   /** A second tab of the same profile. */
-  async secondTab(): Promise<Person> {
+  async secondTab(prepare?: (page: Page) => void): Promise<Person> {
     const tab = new Person(this.name, this.context, await this.context.newPage(), this.gateway);
+    prepare?.(tab.page);
     await tab.page.goto(this.gateway.url);
     return tab;
   }
@@ -74,6 +75,13 @@ export class Person extends Messenger {
 
   async sees(text: string | RegExp): Promise<void> {
     await expect(this.bubble(text)).toBeVisible();
+  }
+
+  /** Looks at the way of a message. */
+  async inspects(text: string): Promise<void> {
+    await this.bubble(text).hover();
+    await this.bubble(text).getByRole('button', { name: 'Details' }).click();
+    await expect(this.ladder).toBeVisible();
   }
 
   /** The texts of all drawn bubbles, in order. */

@@ -40,5 +40,8 @@ export class Messenger {
 
   get composer(): Locator { return this.page.getByRole('textbox', { name: 'Message', exact: true }); }
   get send(): Locator { return this.page.getByRole('button', { name: 'Send', exact: true }); }
+  get connection(): Locator { return this.page.getByRole('status', { name: 'Connection' }); }
+  get repair(): Locator { return this.page.getByRole('button', { name: 'Repair' }); }
+  get ladder(): Locator { return this.page.getByRole('dialog', { name: 'Details' }); }
   get banner(): Locator { return this.page.locator('.banner'); }
 }

@@ -28,3 +28,24 @@ test('when the leading tab closes, the other goes on', async ({ online }) => {
   await bob.writes('and so am I');
   await tab.sees('and so am I');
 });
+
+test('when the leading tab crashes, the other goes on, and only the leader probes', async ({ online }) => {
+  const bob = await online('bob');
+  const alice = await online('alice');
+  const probes: string[] = [];
+  const tab = await alice.secondTab((page) => page.on('websocket', (socket) => socket.on('framesent', ({ payload }) => {
+    if (String(payload).includes('application/vnd.tandem.probe')) probes.push(socket.url());
+  })));
+  await tab.startsWith('bob');
+  await expect(tab.connection).toHaveText(/messages flow/);
+  expect(probes).toEqual([]);
+  const devtools = await alice.context.newCDPSession(alice.page);
+  const crashed = alice.page.waitForEvent('crash');
+  void devtools.send('Page.crash').catch(() => {});
+  await crashed;
+  await tab.writes('after the crash');
+  await expect(bob.conversation('Alice')).toContainText('after the crash');
+  await expect.poll(() => probes.length).toBe(1);
+  await bob.opens('alice');
+  expect(await bob.thread()).toEqual(['after the crash']);
+});

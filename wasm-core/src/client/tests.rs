@@ -4,5 +4,6 @@ mod history;
 mod link;
 mod messages;
 mod model;
+mod probe;
 mod stage;
 mod tabs;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use wasm_core::client::Command;
 use wasm_core::client::view::{Flow, Link, Repair, Stage};
 use wasm_core::cpm::address::Address;
+use wasm_core::cpm::preferences::{DeviceChoice, Party, Preferences};
 use ws_gateway::node::{Input, Outlet};
 
 use crate::world::{Device, World};
@@ -153,6 +154,26 @@ fn the_socket_is_dead() {
     w.plug(a);
     w.advance(SECOND * 60);
     assert!(matches!(flow(&w, a), Flow::Proven(_)));
+}
+
+/// R345: what a person does not want to get from others says nothing about the way: the probe comes through.
+#[test]
+fn preferences_do_not_concern_probes() {
+    let (mut w, alice, a) = one();
+    let mut preferences = Preferences::default();
+    preferences.block(Party::Address(alice.clone()));
+    let profile = &mut preferences.profiles[0];
+    (profile.largest, profile.store_messages) = (Some(0), false);
+    profile.devices.push(DeviceChoice { messages: false, notifications: false, ..DeviceChoice::new(w.instance(a)) });
+    w.prefers(&alice, preferences);
+    w.deafen(a, Some(true));
+    repair(&mut w, a);
+    w.advance(SECOND * 7);
+    assert!(matches!(flow(&w, a), Flow::Stopped { .. }));
+    w.deafen(a, None);
+    repair(&mut w, a);
+    w.advance(SECOND * 30);
+    assert!(matches!(flow(&w, a), Flow::Proven(_)), "{:?}", link(&w, a));
 }
 
 /// R317, R345: a probe to somebody else would be a message without a trace: it is refused, and so are those of a device that sends too many.

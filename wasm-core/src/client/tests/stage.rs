@@ -68,6 +68,8 @@ pub struct Stage {
     pub pongs: bool,
     pub registrar: Registrar,
     pub registers: Vec<Request>,
+    /// Whether the registrar gives the device an address of its own.
+    pub gruu: bool,
     /// What answers MESSAGEs; without it they wait in `received`.
     pub answer: Option<Status>,
     pub received: VecDeque<Request>,
@@ -103,6 +105,7 @@ impl Stage {
             pongs: true,
             registrar: Registrar::Grants,
             registers: Vec::new(),
+            gruu: false,
             answer: None,
             received: VecDeque::new(),
             responses: Vec::new(),
@@ -247,8 +250,12 @@ impl Stage {
     }
 
     fn register(&mut self, request: &Request) -> Option<Response> {
+        let gruu = self.gruu;
         let granted = || {
-            let contact = request.headers.read::<Contact>().unwrap();
+            let mut contact = request.headers.read::<Contact>().unwrap();
+            if let (true, Contact::Addr(own)) = (gruu, &mut contact) {
+                own.params.set_quoted("pub-gruu", "sip:alice@tandem.test;gr=urn:uuid:1");
+            }
             let expires = request.headers.read::<Expires>().unwrap();
             let response = Response::to(request, Status::OK).with(&expires);
             if expires.0 == 0 { response } else { response.with(&contact) }
