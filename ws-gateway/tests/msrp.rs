@@ -247,7 +247,7 @@ fn send(to: &MsrpUri, from: &MsrpUri, range: &str, body: &str, end: &str) -> Str
     )
 }
 
-/// Messages go both ways, over TCP and over a WebSocket, and are confirmed; the node's end of a session closes the connection.
+/// R340: messages go both ways, over TCP and over a WebSocket, and are confirmed; the node's end of a session closes the connection.
 #[tokio::test]
 async fn sessions_run_over_tcp_and_websocket() {
     let mut edge = Edge::start(Limits::default()).await;
@@ -275,7 +275,7 @@ async fn sessions_run_over_tcp_and_websocket() {
     }
 }
 
-/// Who sends garbage is cut off, who guesses paths is refused, and a session is one connection's alone.
+/// R317: who sends garbage is cut off, who guesses paths is refused, and a session is one connection's alone.
 #[tokio::test]
 async fn strangers_get_nothing() {
     let mut edge = Edge::start(Limits::default()).await;

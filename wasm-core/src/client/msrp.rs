@@ -296,6 +296,7 @@ mod tests {
         }
     }
 
+    /// R340.
     #[test]
     fn messages_go_both_ways_and_are_reported_once_they_are_kept() {
         for device_offers in [true, false] {
