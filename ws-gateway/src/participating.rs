@@ -3,13 +3,15 @@
 //! A [`Letter`] is a message between its arrival and its answer:
 //!
 //! ```text
-//!             ┌─ originating::admit: size, encoding, CPIM, sender's own address, identifiers, service ──► refusal
+//!             ┌─ originating::admit: size, encoding, CPIM, sender's own address, provider's policy, identifiers ──► refusal
 //! MESSAGE ────┤
 //!             ├─ typing ───────────► devices that are there now; 200
 //!             ├─ probe ────────────► Committing a mark ──► Delivering to the device that it came from (probes)
 //!             ├─ notification ─────► Checking (whose message? asked for?) ──► 403
 //!             │                          │
-//!             ├─ to a user of ours ──► Committing: both copies and the queue entry in one unit ──► 5xx
+//!             ├─ to a user of ours ──► what they prefer (policy): dropped, refused, redirected, held, stored alone, or as usual
+//!             │                          ▼
+//!             │                      Committing: both copies and the queue entry in one unit ──► 5xx
 //!             │                          │ durable          └─ was there before: the same answer again
 //!             │                          ▼
 //!             │                      Delivering: every device's lane (lanes); 200 when the first has it, 202 after 3 s or without one

@@ -10,7 +10,7 @@ use wasm_core::wire::sip::Status;
 use wasm_core::{Text, Time};
 
 use super::lanes::Parcel;
-use super::post::Post;
+use super::post::{Fate, Post};
 use super::{Effect, Hand, LetterId, Participating};
 use crate::node::{End, Rung, Sent};
 use crate::sip_core::location::{Binding, BindingId};
@@ -51,7 +51,9 @@ impl Participating {
         let Some(post) = self.letters.get(&id).map(|letter| &letter.post) else { return };
         let Some(about) = about(post) else { return };
         let (label, is_report) = (post.label(), matches!(post.envelope.content, Content::Notification(_)));
-        let (sender, recipient) = (post.sender.user(), post.recipient.user());
+        // What goes nowhere leaves no trace there either.
+        let recipient = post.recipient.user().filter(|_| !matches!(post.fate, Fate::Dropped));
+        let sender = post.sender.user();
         if let Some(user) = sender.filter(|_| !is_report) {
             self.note(at, user, &about, End::Store, false, Sent::Word("store"));
         }

@@ -65,7 +65,7 @@ fn one_report_of_each_kind_whatever_the_devices_do() {
     w.settle();
     let delivered = (id.text().clone(), Report::Delivery(Delivery::Delivered));
     assert_eq!(w.see(plain).texts(), ["who has it?"]);
-    assert_eq!(w.see(a).reported(), [delivered.clone()]);
+    assert_eq!(w.see(a).reported(), std::slice::from_ref(&delivered));
     w.restart(1);
     for device in [early, late] {
         w.connect(device);

@@ -1,3 +1,5 @@
+//! What several profiles and devices together make of a message or an invitation.
+
 use wasm_core::cpm::preferences::{Days, Hours, MediaRange, MediaRule, Party, Refusal as Choice, Unavailable};
 use wasm_core::wire::sip::{Method, Params, SipUri, Uri};
 
