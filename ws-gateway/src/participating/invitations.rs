@@ -46,7 +46,8 @@ pub(super) fn invited(
     if let Some(account) = recipient {
         let chosen = policy::chosen(hand.directory, account.user);
         let devices = hand.core.location().of(account.user);
-        for instance in policy::uninvited(hand.now, chosen.as_deref(), devices, caller, &request) {
+        let caller = caller.map(|from| chosen.as_ref().map_or_else(|| from.clone(), |chosen| policy::known_as(chosen, writer, from)));
+        for instance in policy::uninvited(hand.now, chosen.as_deref(), devices, caller.as_ref(), &request) {
             let mut reject = RejectContact::default();
             reject.0.set_quoted(feature::SIP_INSTANCE, &format!("<{instance}>"));
             request.headers.put(&reject);

@@ -10,7 +10,6 @@ use wasm_core::cpm::address::Address;
 use wasm_core::cpm::envelope::{Content, Envelope, Wants};
 use wasm_core::cpm::feature;
 use wasm_core::cpm::ids::{InstanceId, MessageId};
-use wasm_core::cpm::preferences::Preferences;
 use wasm_core::cpm::probe;
 use wasm_core::sip::transaction::ServerId;
 use wasm_core::wire::imdn::Report;
@@ -22,7 +21,7 @@ use super::recent::{Key, Known};
 use super::{
     Alarm, Awaited, Flight, Hand, Letter, LetterId, Participating, Phase, Waiter, deferred, originating, post, receipts, terminating, trail,
 };
-use crate::node::{Directory, Function, Hop, Query};
+use crate::node::{Function, Hop, Query};
 use crate::sip_core::front_door::Source;
 use crate::sip_core::refusal::Refusal;
 use crate::sip_core::routing::Destination;
@@ -122,7 +121,8 @@ impl Participating {
             policy::keeps(chosen.profile(device.as_ref(), hand.now), post.envelope.content.content_type())
         });
         let course = policy::chosen(hand.directory, user).map(|chosen| {
-            let from = alias(hand.directory, &chosen, post);
+            let account = post.sender.user().and_then(|user| hand.directory.user(user));
+            let from = policy::known_as(&chosen, account.as_deref(), post.sender.address());
             policy::course(hand.now, &chosen, hand.core.location().of(user), post::letter(&post.envelope, &from))
         });
         let fate = match course {
@@ -400,14 +400,6 @@ fn remembered(post: &Post) -> Known {
     // Not with the registration that the name of the device was read from.
     let device = post.device.as_ref().map(|device| Text::from(device.as_str()));
     Known { wants: post.envelope.wants, device, answer: None }
-}
-
-/// The address of a message's sender that its recipient has blocked, if they have blocked one: no other address gets round that.
-fn alias(directory: &dyn Directory, chosen: &Preferences, post: &Post) -> Address {
-    let blocks = |address: &Address| chosen.profiles.iter().any(|profile| profile.blocks(address));
-    let account = post.sender.user().and_then(|user| directory.user(user));
-    let blocked = account.and_then(|account| account.addresses.iter().find(|address| blocks(address)).cloned());
-    blocked.unwrap_or_else(|| post.sender.address().clone())
 }
 
 /// The sender's copy of a message.

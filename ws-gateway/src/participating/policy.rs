@@ -133,6 +133,12 @@ fn refusal(profile: &Profile, letter: Letter<'_>) -> Option<Refusal> {
     })
 }
 
+/// The address that a sender is judged by: one that is blocked if any of theirs is, since no other address gets round that.
+pub(super) fn known_as(preferences: &Preferences, account: Option<&Account>, from: &Address) -> Address {
+    let blocks = |address: &&Address| preferences.profiles.iter().any(|profile| profile.blocks(address));
+    account.and_then(|account| account.addresses.iter().find(blocks)).unwrap_or(from).clone()
+}
+
 /// E1: whether a user's copy of a message is kept. A stand-alone message is part of its conversation, so both choices count.
 pub(super) fn keeps(profile: &Profile, content_type: &str) -> bool {
     profile.stores(Kept::Message, content_type) && profile.stores(Kept::Conversation, content_type)

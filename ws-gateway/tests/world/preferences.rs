@@ -9,7 +9,7 @@ use wasm_core::cpm::envelope::Content;
 use wasm_core::cpm::preferences::{Days, DeviceChoice, Hours, MediaRange, MediaRule, Party, Preferences, Profile, Refusal, Unavailable};
 use wasm_core::cpm::receipt::Receipt;
 use wasm_core::wire::imdn::{Delivery, Report};
-use wasm_core::wire::sip::{HeaderName, Method, Status};
+use wasm_core::wire::sip::{From, HeaderName, Method, Request, Status, To};
 use ws_gateway::node::Outlet;
 
 use crate::world::{Device, World};
@@ -91,8 +91,14 @@ fn a_blocked_sender_learns_nothing() {
     s.w.settle();
     assert_eq!(s.w.see(s.a).outcomes(&Method::Message), [202, 200, 202, 202]);
     s.w.act(s.a, |phone, now| phone.invite(now, &bob));
+    s.w.act(s.a, |phone, now| {
+        let mut request = Request::new(Method::Invite, bob.to_uri());
+        request.headers.put(&From::new(Address::parse("tel:+15550100").unwrap().to_uri()));
+        request.headers.put(&To::new(bob.to_uri()));
+        phone.send(now, request);
+    });
     s.w.settle();
-    assert_eq!(s.w.see(s.a).outcomes(&Method::Invite), [480]);
+    assert_eq!(s.w.see(s.a).outcomes(&Method::Invite), [480, 480]);
     s.w.advance(HOUR * 24 * 8);
     assert_eq!((s.w.see(s.b).got.len(), s.w.waiting(&s.bob), s.w.history(&s.bob, &s.alice).len()), (0, 0, 0));
     assert_eq!((s.w.see(s.a).reported().len(), s.w.told().len()), (0, 0));
