@@ -228,7 +228,7 @@ const UNDELIVERED: &str = "Unsuccessful delivery (C.3.1.4.3)";
 /// The flow that a step belongs to. An answer belongs to what it answers, which came before.
 fn flow<'a>(direction: Direction, what: &str, end: &Kept, before: Option<&'a str>) -> &'a str {
     let is_report = what.contains("IMDN");
-    let is_request = what.starts_with("MESSAGE") || *end == Kept::Store;
+    let is_request = ["MESSAGE", "SEND"].iter().any(|word| what.starts_with(word)) || *end == Kept::Store;
     match (direction, before) {
         _ if what.contains("failed") || what == "expired" => UNDELIVERED,
         (_, Some(before)) if !is_request => before,

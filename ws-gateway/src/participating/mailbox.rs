@@ -301,11 +301,18 @@ impl Participating {
 
     /// Sends a parcel to a device: in its session, if it has one.
     fn send(&mut self, hand: &mut Hand<'_>, user: UserId, binding: BindingId, parcel: Arc<Parcel>) {
-        self.note_device(hand, user, binding, &parcel, None);
         match self.carrier(user, binding) {
             Some(Carrier::Session(session))
-                if self.adapted(hand, user, binding, &parcel).is_none() && self.send_pushed(&session, &parcel) => {}
+                if self.adapted(hand, user, binding, &parcel).is_none() && self.send_pushed(&session, &parcel) =>
+            {
+                self.note_device(hand, user, binding, &parcel, false, Sent::Word("SEND (MSRP)"));
+            }
             _ => {
+                let word = match parcel.kind {
+                    PendingKind::Message => "MESSAGE",
+                    PendingKind::Notification => "MESSAGE (IMDN)",
+                };
+                self.note_device(hand, user, binding, &parcel, false, Sent::Word(word));
                 if parcel.letter.is_none() && parcel.pending.is_some() {
                     self.resent(hand, &parcel);
                 }
@@ -378,7 +385,7 @@ impl Participating {
             Reply::Never => Sent::Word("refused"),
             Reply::NotNow => Sent::Word("no answer"),
         };
-        self.note_device(hand, user, binding, &parcel, Some(answer));
+        self.note_device(hand, user, binding, &parcel, true, answer);
         if reply == Reply::Plainer && !plain {
             hand.core.location_mut().refused_cpim(user, binding);
             return self.send_alone(hand, user, binding, parcel, true);

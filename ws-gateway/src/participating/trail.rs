@@ -14,7 +14,7 @@ use super::post::{Fate, Post};
 use super::{Effect, Hand, LetterId, Participating};
 use crate::node::{End, Rung, Sent};
 use crate::sip_core::location::{Binding, BindingId};
-use crate::store::{PendingKind, UserId};
+use crate::store::UserId;
 
 /// The message that a letter is, or that its notification is about; nothing for what leaves no trace.
 pub(super) fn about(post: &Post) -> Option<MessageId> {
@@ -83,14 +83,10 @@ impl Participating {
     }
 
     /// Something goes to a device, or its answer has come: what it said, or why there is none.
-    pub(super) fn note_device(&mut self, hand: &Hand<'_>, user: UserId, binding: BindingId, parcel: &Parcel, answer: Option<Sent>) {
+    pub(super) fn note_device(&mut self, hand: &Hand<'_>, user: UserId, binding: BindingId, parcel: &Parcel, came: bool, what: Sent) {
         let Some(id) = &parcel.about else { return };
         let Some(device) = hand.core.location().get(user, binding).map(name) else { return };
-        let word = match parcel.kind {
-            PendingKind::Message => "MESSAGE",
-            PendingKind::Notification => "MESSAGE (IMDN)",
-        };
-        self.note(hand.now, user, id, End::Device(device), answer.is_some(), answer.unwrap_or(Sent::Word(word)));
+        self.note(hand.now, user, id, End::Device(device), came, what);
     }
 
     /// A message has waited for too long.

@@ -90,5 +90,5 @@ fn too_many_probes_prove_nothing() {
     stage.advance(SECOND * 59);
     assert!(stage.received.is_empty());
     stage.advance(SECOND * 62);
-    assert_eq!(stage.received.len(), 1);
+    assert!(!stage.received.is_empty());
 }
