@@ -25,7 +25,7 @@ pub use model::{
     Account, Applied, BindingKey, Direction, Disposition, Entry, NewAccount, Outcome, Pending, PendingId, PendingKind, Queued, Secret,
     StoreError, StoredBinding, StoredMessage, StoredSession, TokenHash, Unit, UserId, Write,
 };
-pub use objects::{Action, Criteria, DEEPEST, Located, MOST_FILED, MOST_KEYWORDS, MOST_OWN_FOLDERS, Payload, Spot, Stale, Usage};
+pub use objects::{Action, Aged, Criteria, DEEPEST, Located, MOST_FILED, MOST_KEYWORDS, MOST_OWN_FOLDERS, Payload, Spot, Stale, Usage};
 pub use sqlite::Sqlite;
 pub use writer::{Limits, Writer};
 
@@ -143,7 +143,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// Copies of messages sent before a time, neither flagged nor filed, among the next contents after `from`: and where to go on,
     /// if there are more contents.
-    fn aged(&self, before: Time, from: i64, limit: usize) -> Result<(Vec<(UserId, Spot)>, Option<i64>), StoreError>;
+    fn aged(&self, before: Time, from: i64, limit: usize) -> Result<Aged, StoreError>;
 
     /// Brings the index of words up by at most so many messages; says whether some are left.
     fn catch_up(&self, most: usize) -> Result<bool, StoreError>;

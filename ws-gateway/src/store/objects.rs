@@ -9,7 +9,7 @@ use wasm_core::cpm::history::{Flag, FolderFlag, ObjectKind};
 use wasm_core::cpm::ids::ConversationId;
 use wasm_core::{Text, Time};
 
-use super::Entry;
+use super::{Entry, UserId};
 
 /// How many folders an owner may make, and how deep they may lie in each other.
 pub const MOST_OWN_FOLDERS: usize = 200;
@@ -126,6 +126,9 @@ impl Criteria {
             && until.is_none()
     }
 }
+
+/// Copies that are too old, and the number of the content to go on from, if there are more.
+pub type Aged = (Vec<(UserId, Spot)>, Option<i64>);
 
 /// What the housekeeping may look for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

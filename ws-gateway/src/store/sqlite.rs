@@ -34,7 +34,7 @@ use wasm_core::cpm::history::{Changes, Folders, Found, Histories, Index, OwnFold
 use wasm_core::cpm::ids::MessageId;
 
 use super::{
-    Account, Applied, Criteria, Direction, Document, DocumentKind, Entry, HeldPage, Located, Payload, PendingId, Queued, Spot, Stale,
+    Account, Aged, Applied, Criteria, Direction, Document, DocumentKind, Entry, HeldPage, Located, Payload, PendingId, Queued, Spot, Stale,
     Store, StoreError, StoredBinding, StoredSession, TokenHash, Unit, Usage, UserId,
 };
 use batch::{Batch, Fault};
@@ -420,7 +420,7 @@ impl Store for Sqlite {
         self.read(|connection| objects::stale(connection, what, limit))
     }
 
-    fn aged(&self, before: Time, from: i64, limit: usize) -> Result<(Vec<(UserId, Spot)>, Option<i64>), StoreError> {
+    fn aged(&self, before: Time, from: i64, limit: usize) -> Result<Aged, StoreError> {
         self.read(|connection| objects::aged(connection, before, from, limit))
     }
 

@@ -12,7 +12,7 @@ use wasm_core::{Text, Time};
 
 use super::batch::objects::read_spot;
 use super::columns::{self, ENTRY, ENTRY_FROM, count, flags, read_entry, time};
-use crate::store::{Entry, Located, Payload, Spot, Stale, Usage, UserId};
+use crate::store::{Aged, Entry, Located, Payload, Spot, Stale, Usage, UserId};
 
 /// How many objects before a place are looked at for the conversations in them, and around an object for its thread.
 const LOOKED_AT: usize = 2_000;
@@ -287,7 +287,7 @@ pub(super) fn stale(connection: &Connection, what: Stale, limit: usize) -> rusql
     rows.collect()
 }
 
-pub(super) fn aged(connection: &Connection, before: Time, from: i64, limit: usize) -> rusqlite::Result<(Vec<(UserId, Spot)>, Option<i64>)> {
+pub(super) fn aged(connection: &Connection, before: Time, from: i64, limit: usize) -> rusqlite::Result<Aged> {
     let mut statement = connection.prepare_cached("SELECT id, message_id, date FROM content WHERE id > ?1 ORDER BY id LIMIT ?2")?;
     let mut copies = connection.prepare_cached(
         "SELECT e.folder, e.seq, e.user FROM entry e INDEXED BY entry_by_key WHERE e.key = ?1 AND e.content = ?2 AND e.flags & 21 = 0",

@@ -161,8 +161,7 @@ impl Scratch {
             Ok((usize::try_from(row.get::<_, i64>(0)?).unwrap_or(usize::MAX), row.get(1)?))
         })?;
         // The transaction is rolled back and leaves nothing behind.
-        let matching = rows.collect();
-        matching
+        rows.collect()
     }
 }
 
@@ -341,7 +340,7 @@ impl Search<'_> {
     }
 
     /// What the index knows: hits in their order, and the last place that was looked at when that was not all.
-    fn from_index(&self, wanted: usize, below: Option<i64>) -> rusqlite::Result<(Vec<Entry>, Option<u64>)> {
+    fn in_index(&self, wanted: usize, below: Option<i64>) -> rusqlite::Result<(Vec<Entry>, Option<u64>)> {
         let (most, order) = if self.criteria.ranked {
             (
                 RANKED,
@@ -430,7 +429,7 @@ impl Search<'_> {
                         Some(before) => self.content_at(before)?,
                         None => None,
                     };
-                    let (more, before) = self.from_index(self.limit - entries.len() + 1, below)?;
+                    let (more, before) = self.in_index(self.limit - entries.len() + 1, below)?;
                     entries.extend(more);
                     if entries.len() > self.limit {
                         entries.truncate(self.limit);
