@@ -11,7 +11,7 @@ test('messages flow, and nothing of the probe is seen', async ({ online }) => {
   await expect(alice.page.getByRole('dialog').getByText(FLOWS)).toBeVisible();
 });
 
-test('a store that cannot write is named, and one click shows when it is well again', async ({ online, gateway }) => {
+test('a store that cannot write is named and one click shows when it is well again', async ({ online, gateway }) => {
   test.setTimeout(120_000);
   const [alice, bob] = [await online('alice'), await online('bob')];
   await alice.startsWith('bob');

@@ -29,7 +29,7 @@ test('when the leading tab closes, the other goes on', async ({ online }) => {
   await tab.sees('and so am I');
 });
 
-test('when the leading tab crashes, the other goes on, and only the leader probes', async ({ online }) => {
+test('the crash of the leading tab is survived and only the leader probes', async ({ online }) => {
   const bob = await online('bob');
   const alice = await online('alice');
   const probes: string[] = [];

@@ -1,6 +1,5 @@
 //! The ladder of a message: its way as arrows between those who took part, for a screen reader a list of steps.
 
-use js_sys::encode_uri_component;
 use yew::prelude::*;
 
 use wasm_core::Time;
@@ -27,7 +26,7 @@ pub enum Look {
 
 /// Asks the server for a message's ladder.
 pub async fn fetch(id: &MessageId) -> Look {
-    let path = format!("/api/messages/{}/ladder", String::from(encode_uri_component(id.as_str())));
+    let path = format!("/api/messages/{}/ladder", http::segment(id.as_str()));
     match http::ask("GET", &path, None).await.json::<Ladder>() {
         Some(ladder) if !ladder.steps.is_empty() => Look::Drawn(ladder),
         Some(_) | None => Look::Nothing,

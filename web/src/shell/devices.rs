@@ -1,6 +1,5 @@
 //! The device API: the list of one's own devices, and linking a new one, from either side.
 
-use js_sys::encode_uri_component;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -71,7 +70,7 @@ pub async fn act(Deed(method, path, body): Deed) -> Result<(), Trouble> {
 }
 
 fn device(instance: &InstanceId) -> String {
-    format!("/api/devices/{}", String::from(encode_uri_component(instance.as_str())))
+    format!("/api/devices/{}", http::segment(instance.as_str()))
 }
 
 fn link(id: &str, what: &str) -> String {
@@ -95,7 +94,7 @@ pub fn dismiss(instance: &InstanceId) -> Deed {
 
 /// Which device shows a code.
 pub async fn find(code: &str) -> Result<LinkAsk, Trouble> {
-    let code = String::from(encode_uri_component(code));
+    let code = http::segment(code);
     read(&http::ask("GET", &format!("/api/link/code/{code}"), None).await)
 }
 

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use gloo::timers::callback::Timeout;
-use js_sys::Uint8Array;
+use js_sys::{Uint8Array, encode_uri_component};
 use serde::de::DeserializeOwned;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
@@ -44,6 +44,11 @@ pub fn object(pairs: &[(&str, &str)]) -> String {
     let text = |text: &str| json::write(text).unwrap_or_default();
     let pairs: Vec<String> = pairs.iter().map(|(name, value)| format!("{}:{}", text(name), text(value))).collect();
     format!("{{{}}}", pairs.join(","))
+}
+
+/// A text as one segment of a path.
+pub fn segment(text: &str) -> String {
+    encode_uri_component(text).into()
 }
 
 /// Asks; a body is JSON.
