@@ -89,6 +89,18 @@ export class Person extends Messenger {
     return this.bubbles.locator('.bubble__words').allTextContents();
   }
 
+  /** Chooses to be asked before messages come that were sent while no device was there. */
+  async wantsToBeAsked(): Promise<void> {
+    const status = await this.page.evaluate(async (name) => {
+      const path = `/xcap/vnd.tandem.preferences/users/sip:${name}@tandem.test/index`;
+      const profile = "<profile id='usual'><deferred-delivery>notify</deferred-delivery></profile>";
+      const body = `<preferences xmlns='urn:tandem:params:xml:ns:preferences' default='usual'>${profile}</preferences>`;
+      const headers = { 'Content-Type': 'application/vnd.tandem.preferences+xml' };
+      return (await fetch(path, { method: 'PUT', headers, body })).status;
+    }, this.name);
+    expect([200, 201]).toContain(status);
+  }
+
   async leaves(): Promise<void> {
     await this.context.close();
     expect(this.faults).toEqual([]);

@@ -29,6 +29,9 @@ export class Messenger {
   get code(): Locator { return this.devices.getByLabel('Code on the new device'); }
   get approve(): Locator { return this.devices.getByRole('button', { name: 'Approve' }); }
 
+  get waitingEntry(): Locator { return this.page.getByRole('button', { name: /waits? for you/ }); }
+  get waiting(): Locator { return this.page.getByRole('list', { name: 'Waiting messages' }).getByRole('listitem'); }
+
   get messages(): Locator { return this.page.getByRole('list', { name: /^Messages with/ }); }
   get bubbles(): Locator { return this.messages.getByRole('article'); }
   bubble(text: string | RegExp): Locator { return this.bubbles.filter({ hasText: text }); }

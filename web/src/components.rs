@@ -2,6 +2,7 @@
 
 pub mod bubble;
 pub mod composer;
+pub mod deferred;
 pub mod emoji_picker;
 pub mod ladder;
 pub mod link_banner;

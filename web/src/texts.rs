@@ -117,6 +117,27 @@ pub enum Phrase<'a> {
     NotSentMark,
     You,
 
+    // What waits for a decision
+    MessagesWait(u32),
+    WaitingTitle,
+    WaitingHint,
+    NothingWaits,
+    MoreWait(u32),
+    ChooseAll,
+    Chosen(u32),
+    AllChosen,
+    GetNow,
+    KeepForLater,
+    KeepInHistory,
+    Discard,
+    DiscardForGood,
+    DiscardHint(u32),
+    AText,
+    BeingDone,
+    RemindedOn(&'a str),
+    WaitsUntil(&'a str),
+    Size(u64),
+
     // Thread
     MessagesWith(&'a str),
     ConversationWith(&'a str),

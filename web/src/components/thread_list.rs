@@ -24,6 +24,11 @@ pub struct Props {
     pub search: NodeRef,
     pub onnew: Callback<()>,
     pub onsettings: Callback<()>,
+    /// How many messages wait for a decision.
+    #[prop_or_default]
+    pub waiting: u32,
+    #[prop_or_default]
+    pub onwaiting: Callback<()>,
     /// Counts up when the local day changes, so that times are written anew.
     pub day: i64,
 }
@@ -129,6 +134,9 @@ pub fn ThreadList(props: &Props) -> Html {
                     aria-keyshortcuts="Control+K" autocomplete="off" value={(*query).clone()} {oninput} onkeydown={onsearchkey} />
                 if !query.is_empty() { { icon_button(Glyph::Close, Phrase::ClearSearch.say(), &clear) } }
             </div>
+            if props.waiting > 0 {
+                <button class="entry entry--waiting" type="button" onclick={props.onwaiting.reform(|_: MouseEvent| ())}>{ icon(Glyph::Alert) }{ Phrase::MessagesWait(props.waiting).say() }</button>
+            }
             { body }
         </section>
     }

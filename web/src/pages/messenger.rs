@@ -10,6 +10,7 @@ use wasm_core::client::{Command, Settings as Privacy};
 use wasm_core::cpm::address::Address;
 use wasm_core::cpm::history::{Person, Session};
 
+use crate::components::deferred::Deferred;
 use crate::components::link_banner::{self, LinkBanner};
 use crate::components::new_conversation::NewConversation;
 use crate::components::settings_menu::SettingsMenu;
@@ -72,6 +73,7 @@ pub enum Key {
 pub enum Overlay {
     NewConversation,
     Settings,
+    Deferred,
 }
 
 #[derive(Debug)]
@@ -259,12 +261,15 @@ impl Component for Messenger {
                 <div class={classes!("frame", side)}>
                     <LinkBanner link={self.device.link()} onretry={link.callback(|()| Msg::Retry)} storage={self.device.keeps()} outdated={self.outdated} />
                     <ThreadList threads={threads.clone()} current={current.clone()} loading={self.device.is_loading()} search={self.search.clone()} day={self.day}
-                        onnew={ask(Some(Overlay::NewConversation))} onsettings={ask(Some(Overlay::Settings))} />
+                        onnew={ask(Some(Overlay::NewConversation))} onsettings={ask(Some(Overlay::Settings))} waiting={self.device.waiting()} onwaiting={ask(Some(Overlay::Deferred))} />
                     <main class="frame__main">{ self.main(ctx, current, &threads) }</main>
                 </div>
                 if self.overlay == Some(Overlay::NewConversation) {
                     <NewConversation domain={AttrValue::from(session.domain.to_string())} own={session.addresses.clone()}
                         onstart={link.callback(Msg::Start)} onclose={ask(None)} />
+                }
+                if self.overlay == Some(Overlay::Deferred) {
+                    <Deferred device={self.device.clone()} version={self.version} domain={AttrValue::from(session.domain.to_string())} onclose={ask(None)} />
                 }
                 if self.overlay == Some(Overlay::Settings) {
                     <SettingsMenu session={session.clone()} code={self.code.clone()} settings={self.settings.clone()} onchange={link.callback(Msg::Settings)}

@@ -17,7 +17,7 @@ use wasm_bindgen_futures::spawn_local;
 use yew::Callback;
 
 use wasm_core::client::msrp::Wire;
-use wasm_core::client::view::{Bubble, Link, Quote, Thread, ThreadSummary};
+use wasm_core::client::view::{Bubble, Link, Quote, Thread, ThreadSummary, Waiting};
 use wasm_core::client::{Command, Engine, Input, Output, Profile, Settings as Privacy};
 use wasm_core::cpm::address::Address;
 use wasm_core::cpm::history::Session;
@@ -214,6 +214,16 @@ impl Device {
     /// The conversations, newest first.
     pub fn threads(&self) -> Vec<ThreadSummary> {
         self.0.engine.borrow().view().threads()
+    }
+
+    /// What waits for the person's decision.
+    pub fn deferred(&self) -> Waiting {
+        self.0.engine.borrow().view().deferred().clone()
+    }
+
+    /// How many messages do.
+    pub fn waiting(&self) -> u32 {
+        self.0.engine.borrow().view().deferred().list.total
     }
 
     /// What the user lets others know.

@@ -15,7 +15,9 @@ use web_sys::{BroadcastChannel, MessageEvent};
 
 use wasm_core::Text;
 use wasm_core::client::{Command, Mark, Record};
+use wasm_core::client::view::Waiting;
 use wasm_core::cpm::address::Address;
+use wasm_core::cpm::deferred::Actions;
 use wasm_core::cpm::ids::MessageId;
 use wasm_core::wire::json;
 
@@ -177,6 +179,10 @@ fn write_command(command: &Command) -> Vec<String> {
         Command::LoadOlder { with } => ("load-older", vec![with.to_string()]),
         Command::Draft { with, text, reply_to } => ("draft", vec![with.to_string(), text.clone(), answer(reply_to)]),
         // A record holds the same settings and is written as JSON anyhow.
+        Command::Deferred(Actions(doing)) => {
+            let waiting = Waiting { doing: doing.clone(), ..Waiting::default() };
+            ("deferred", json::write(&Record::Deferred(waiting)).into_iter().collect())
+        }
         Command::Settings(settings) => ("settings", json::write(&Record::Settings(*settings)).into_iter().collect()),
         Command::Reconnect => ("reconnect", Vec::new()),
         Command::SignOut => ("sign-out", Vec::new()),
@@ -209,6 +215,10 @@ fn read_command(words: &mut dyn Iterator<Item = String>) -> Option<Command> {
             Record::Settings(settings) => Command::Settings(settings),
             _ => return None,
         },
+        "deferred" => match json::read(word()?.as_bytes()).ok()? {
+            Record::Deferred(waiting) => Command::Deferred(Actions(waiting.doing)),
+            _ => return None,
+        },
         "reconnect" => Command::Reconnect,
         "sign-out" => Command::SignOut,
         _ => return None,
@@ -218,6 +228,7 @@ fn read_command(words: &mut dyn Iterator<Item = String>) -> Option<Command> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wasm_core::cpm::deferred::{Action, DeferredId};
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     /// R348: what one tab says is what the others hear.
@@ -242,6 +253,7 @@ mod tests {
             Command::Draft { with: with.clone(), text, reply_to: Some(id) },
             Command::Draft { with, text: String::new(), reply_to: None },
             Command::Settings(wasm_core::client::Settings { typing: false, ..Default::default() }),
+            Command::Deferred(Actions(vec![(DeferredId(7), Action::Discard), (DeferredId(8), Action::Keep { remind: Some(wasm_core::Time(9)) })])),
             Command::Reconnect,
             Command::SignOut,
         ];

@@ -250,6 +250,27 @@ pub fn words(phrase: Phrase<'_>) -> Cow<'static, str> {
         SignOut => "Sign out",
         SignOutTitle => "Sign out of this device?",
         SignOutHint => "Messages kept in this browser are removed. They stay on the server.",
+        MessagesWait(count) => return Cow::Owned(plural(count, "message waits for you", "messages wait for you")),
+        WaitingTitle => "Waiting messages",
+        WaitingHint => "These came while you were away. Nothing happens to them until you decide.",
+        NothingWaits => "Nothing is waiting for you.",
+        MoreWait(count) => return Cow::Owned(format!("{} once you have decided on these.", plural(count, "more follows", "more follow"))),
+        ChooseAll => "Select all",
+        Chosen(count) => return Cow::Owned(format!("{count} selected")),
+        AllChosen => "None selected: this is done with all of them.",
+        GetNow => "Get now",
+        KeepForLater => "Remind me tomorrow",
+        KeepInHistory => "Keep in history",
+        Discard => "Discard",
+        DiscardForGood => "Discard for good",
+        DiscardHint(count) => {
+            return Cow::Owned(format!("{} and cannot come back. Who wrote learns that it was not delivered.", plural(count, "message goes", "messages go")));
+        }
+        AText => "A text",
+        BeingDone => "Being done…",
+        RemindedOn(time) => return Cow::Owned(format!("You will be reminded: {time}")),
+        WaitsUntil(time) => return Cow::Owned(format!("Waits until {time}")),
+        Size(bytes) => return Cow::Owned(if bytes < 1000 { format!("{bytes} B") } else { format!("{} KB", bytes.div_ceil(1000)) }),
         NewMessage => "New message",
     })
 }
