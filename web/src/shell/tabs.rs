@@ -14,8 +14,8 @@ use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{BroadcastChannel, MessageEvent};
 
 use wasm_core::Text;
-use wasm_core::client::{Command, Mark, Record};
 use wasm_core::client::view::Waiting;
+use wasm_core::client::{Command, Mark, Record};
 use wasm_core::cpm::address::Address;
 use wasm_core::cpm::deferred::Actions;
 use wasm_core::cpm::ids::MessageId;
@@ -228,8 +228,8 @@ fn read_command(words: &mut dyn Iterator<Item = String>) -> Option<Command> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wasm_core::cpm::deferred::{Action, DeferredId};
     use wasm_bindgen_test::wasm_bindgen_test as test;
+    use wasm_core::cpm::deferred::{Action, DeferredId};
 
     /// R348: what one tab says is what the others hear.
     #[test]
@@ -253,7 +253,10 @@ mod tests {
             Command::Draft { with: with.clone(), text, reply_to: Some(id) },
             Command::Draft { with, text: String::new(), reply_to: None },
             Command::Settings(wasm_core::client::Settings { typing: false, ..Default::default() }),
-            Command::Deferred(Actions(vec![(DeferredId(7), Action::Discard), (DeferredId(8), Action::Keep { remind: Some(wasm_core::Time(9)) })])),
+            Command::Deferred(Actions(vec![
+                (DeferredId(7), Action::Discard),
+                (DeferredId(8), Action::Keep { remind: Some(wasm_core::Time(9)) }),
+            ])),
             Command::Reconnect,
             Command::SignOut,
         ];

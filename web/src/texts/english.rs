@@ -264,7 +264,10 @@ pub fn words(phrase: Phrase<'_>) -> Cow<'static, str> {
         Discard => "Discard",
         DiscardForGood => "Discard for good",
         DiscardHint(count) => {
-            return Cow::Owned(format!("{} and cannot come back. Who wrote learns that it was not delivered.", plural(count, "message goes", "messages go")));
+            return Cow::Owned(format!(
+                "{} and cannot come back. Who wrote learns that it was not delivered.",
+                plural(count, "message goes", "messages go")
+            ));
         }
         AText => "A text",
         BeingDone => "Being done…",
