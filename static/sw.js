@@ -2,16 +2,19 @@
 //
 // The page itself is asked of the network first, so an update is seen at the next load; files with a hash in their names never
 // change and come from the cache. The API, the history and the sockets are never touched. What no page refers to any more is dropped.
+// The app's second module is kept once somebody has opened what is in it.
 const SHELL = "tandem-shell-1";
 const PATIENCE_MS = 3000;
 const HASHED = /-[0-9a-f]{12,}(_bg)?\.(js|wasm|css)$/;
+
+const LATER = /^\/extra-/;
 
 const isShell = (url) =>
   HASHED.test(url.pathname) || /^\/(icons\/|emoji-|manifest\.)/.test(url.pathname);
 
 // Every file of ours that the page names.
 const named = (html) =>
-  [...new Set([...html.matchAll(/["'](\/[^"'\s?#]+)["']/g)].map((found) => found[1]))].filter((path) =>
+  [...new Set([...html.matchAll(/["'=](\/[^"'\s?#>]+)/g)].map((found) => found[1]))].filter((path) =>
     isShell(new URL(path, self.location.origin)),
   );
 
@@ -19,13 +22,13 @@ async function keepPage(response) {
   const cache = await caches.open(SHELL);
   const wanted = named(await response.clone().text());
   const missing = [];
-  for (const path of wanted) if (!(await cache.match(path))) missing.push(path);
+  for (const path of wanted) if (!LATER.test(path) && !(await cache.match(path))) missing.push(path);
   await cache.addAll(missing);
   // Only when all that the page needs is at hand does it become the one that opens offline.
   await cache.put("/", response);
   for (const request of await cache.keys()) {
     const { pathname } = new URL(request.url);
-    if (HASHED.test(pathname) && !wanted.includes(pathname)) await cache.delete(request);
+    if (HASHED.test(pathname) && !wanted.includes(pathname.replace("_bg.wasm", ".js"))) await cache.delete(request);
   }
 }
 

@@ -4,6 +4,7 @@ pub mod bubble;
 pub mod composer;
 pub mod deferred;
 pub mod emoji_picker;
+pub mod extra;
 pub mod ladder;
 pub mod link_banner;
 pub mod new_conversation;

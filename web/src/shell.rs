@@ -10,6 +10,7 @@ pub mod device;
 pub mod devices;
 pub mod dom;
 pub mod entropy;
+pub mod extra;
 pub mod http;
 pub mod keep;
 pub mod links;

@@ -57,6 +57,7 @@ pub enum Phrase<'a> {
     Motto,
     Loading,
     Retry,
+    PartMissing,
     Cancel,
     Close,
     Back,

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use sha2::{Digest as _, Sha256};
 
 use crate::shell::{cargo, command, lock, output, root, run, step};
 use crate::stamp::{Inputs, unless_fresh};
@@ -15,6 +16,10 @@ use crate::wasm::Trunk;
 
 /// What everything that a first visit loads may weigh, compressed with brotli.
 const FIRST_LOAD_LIMIT: usize = 250 * 1024;
+/// What the second module may weigh: Yew is in both.
+const EXTRA_LIMIT: usize = 150 * 1024;
+/// The second module, as Trunk names it.
+const EXTRA: [&str; 2] = ["extra_bg.wasm", "extra.js"];
 /// Files of the web app that a first visit does not load: icons of the installed app, and what is loaded on demand.
 const NOT_FIRST_LOAD: &[&str] = &["png", "txt", "webmanifest", "wav", "mp3", "ogg"];
 /// What the web app is made of.
@@ -50,6 +55,7 @@ pub fn web() -> Result<()> {
     let built = unless_fresh(&root().join("target/web-dist.stamp"), &inputs, &web_dist(), || {
         step("Building the web app", || {
             run(&mut build)?;
+<<<<<<< HEAD
             slim(&web_dist())?;
             let total = compress(&web_dist())?;
             println!("    first load: {:.1} KB brotli", total as f32 / 1024.0);
@@ -57,6 +63,11 @@ pub fn web() -> Result<()> {
                 bail!("the first load is {total} bytes, over the limit of {FIRST_LOAD_LIMIT}");
             }
             Ok(())
+=======
+            hash_extra(&web_dist())?;
+            let sizes = compress(&web_dist())?;
+            sizes.check()
+>>>>>>> 150920e (Load what is opened seldom as a second module of the web app)
         })
     })?;
     if !built {
@@ -102,6 +113,7 @@ pub fn binary() -> PathBuf {
     root().join("target/release/ws-gateway")
 }
 
+<<<<<<< HEAD
 /// Takes out of the scripts what only their authors read, and out of the names by which script and WebAssembly call each other the hashes,
 /// which no compressor makes smaller: each becomes a number of the same length. Four KB.
 fn slim(folder: &Path) -> Result<()> {
@@ -154,10 +166,57 @@ fn hashes(bytes: &[u8]) -> Vec<Range<usize>> {
 /// Writes `.br` and `.gz` beside every file that they make smaller; returns the brotli size of a first load.
 fn compress(folder: &Path) -> Result<usize> {
     let mut total = 0;
+=======
+/// Gives the second module names with a hash, which Trunk does for the first alone, and tells them the page.
+fn hash_extra(folder: &Path) -> Result<()> {
+    let files = EXTRA.map(|name| folder.join(name));
+    let mut hash = Sha256::new();
+    for file in &files {
+        hash.update(fs::read(file).with_context(|| format!("no {}", file.display()))?);
+    }
+    let hash: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let hashed = EXTRA.map(|name| name.replacen("extra", &format!("extra-{hash}"), 1));
+    for (name, within) in [(EXTRA[0], EXTRA[1]), (EXTRA[1], "index.html")] {
+        let path = folder.join(within);
+        let text = fs::read_to_string(&path)?;
+        if !text.contains(name) {
+            bail!("{within} does not name {name}");
+        }
+        let text = text.replace(name, &name.replacen("extra", &format!("extra-{hash}"), 1));
+        fs::write(&path, text)?;
+    }
+    files.iter().zip(&hashed).try_for_each(|(file, name)| Ok(fs::rename(file, folder.join(name))?))
+}
+
+/// What people download, in bytes of brotli.
+#[derive(Debug, Default)]
+struct Sizes {
+    first_load: usize,
+    extra: usize,
+}
+
+impl Sizes {
+    fn check(&self) -> Result<()> {
+        for (what, size, limit) in [("first load", self.first_load, FIRST_LOAD_LIMIT), ("second module", self.extra, EXTRA_LIMIT)] {
+            println!("    {what}: {:.1} KB brotli", size as f32 / 1024.0);
+            if size > limit {
+                bail!("the {what} is {size} bytes, over the limit of {limit}");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes `.br` and `.gz` beside every file that they make smaller.
+fn compress(folder: &Path) -> Result<Sizes> {
+    let mut sizes = Sizes::default();
+>>>>>>> 150920e (Load what is opened seldom as a second module of the web app)
     for entry in fs::read_dir(folder).with_context(|| format!("no {}", folder.display()))? {
         let path = entry?.path();
         if path.is_dir() {
-            total += compress(&path)?;
+            let below = compress(&path)?;
+            sizes.first_load += below.first_load;
+            sizes.extra += below.extra;
             continue;
         }
         let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default().to_owned();
@@ -179,9 +238,12 @@ fn compress(folder: &Path) -> Result<usize> {
                 fs::remove_file(beside)?;
             }
         }
-        if !NOT_FIRST_LOAD.contains(&extension.as_str()) {
-            total += brotli.len().min(plain.len());
+        let size = brotli.len().min(plain.len());
+        if path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"extra-")) {
+            sizes.extra += size;
+        } else if !NOT_FIRST_LOAD.contains(&extension.as_str()) {
+            sizes.first_load += size;
         }
     }
-    Ok(total)
+    Ok(sizes)
 }

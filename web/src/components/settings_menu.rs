@@ -1,13 +1,12 @@
-//! Settings of this browser: appearance, notifications, privacy, the keyboard, and the way out.
+//! The settings: who is signed in, what the engine tells others, the way out, and between them the sections of the second module.
 
 use yew::prelude::*;
 
 use wasm_core::client::Settings as Privacy;
 use wasm_core::cpm::history::Session;
 
-use crate::components::settings::devices::Devices;
-use crate::components::settings::notifications::Notifications;
-use crate::shell::settings::{Appearance, Settings};
+use crate::components::extra::Extra;
+use crate::shell::extra::{View, Word};
 use crate::texts::Phrase;
 use crate::ui::avatar::avatar;
 use crate::ui::button::{Weight, button};
@@ -20,8 +19,7 @@ pub struct Props {
     pub session: Session,
     /// The code of a device that was scanned, to be linked.
     pub code: Option<AttrValue>,
-    pub settings: Settings,
-    pub onchange: Callback<Settings>,
+    pub onword: Callback<Word>,
     /// What the user lets others know.
     pub privacy: Privacy,
     pub onprivacy: Callback<Privacy>,
@@ -49,18 +47,6 @@ pub fn SettingsMenu(props: &Props) -> Html {
             </Dialog>
         };
     }
-    let appearance = |choice: Appearance, phrase: Phrase<'static>| {
-        let onchange = {
-            let (settings, onchange) = (props.settings.clone(), props.onchange.clone());
-            Callback::from(move |_: Event| onchange.emit(Settings { appearance: choice, ..settings.clone() }))
-        };
-        html! {
-            <label>
-                <input type="radio" name="appearance" checked={props.settings.appearance == choice} {onchange} />
-                <span>{ phrase.say() }</span>
-            </label>
-        }
-    };
     let privacy = props.privacy;
     let onread = props.onprivacy.reform(move |on| Privacy { read_reports: on, ..privacy });
     let ontyping = props.onprivacy.reform(move |on| Privacy { typing: on, ..privacy });
@@ -88,31 +74,11 @@ pub fn SettingsMenu(props: &Props) -> Html {
                     <p>{ props.connection.clone() }</p>
                 </div>
             </section>
-            <Devices key={props.code.as_deref().unwrap_or_default()} code={props.code.clone()} />
-            <div role="radiogroup" aria-labelledby="appearance-title">
-                <h3 id="appearance-title">{ Phrase::Appearance.say() }</h3>
-                <div class="choices">
-                    { appearance(Appearance::System, Phrase::AppearanceSystem) }
-                    { appearance(Appearance::Light, Phrase::AppearanceLight) }
-                    { appearance(Appearance::Dark, Phrase::AppearanceDark) }
-                </div>
-            </div>
-            <Notifications settings={props.settings.clone()} onchange={props.onchange.clone()} />
+            <Extra key={props.code.as_deref().unwrap_or_default()} view={View::Settings} words={props.code.clone()} onword={props.onword.clone()} />
             <section aria-labelledby="privacy-title">
                 <h3 id="privacy-title">{ Phrase::Privacy.say() }</h3>
                 { switch(Phrase::TellRead.say(), Some(Phrase::TellReadHint.say()), privacy.read_reports, false, &onread) }
                 { switch(Phrase::TellTyping.say(), None, privacy.typing, false, &ontyping) }
-            </section>
-            <section class="settings__keys" aria-labelledby="keys-title">
-                <h3 id="keys-title">{ Phrase::Keyboard.say() }</h3>
-                <dl class="keys">
-                    <dt><kbd>{ "Ctrl" }</kbd>{ " " }<kbd>{ "K" }</kbd></dt><dd>{ Phrase::KeySearch.say() }</dd>
-                    <dt><kbd>{ "Alt" }</kbd>{ " " }<kbd>{ "N" }</kbd></dt><dd>{ Phrase::KeyNew.say() }</dd>
-                    <dt><kbd>{ "↑" }</kbd>{ " " }<kbd>{ "↓" }</kbd></dt><dd>{ Phrase::KeyMove.say() }</dd>
-                    <dt><kbd>{ "Enter" }</kbd></dt><dd>{ Phrase::KeySend.say() }</dd>
-                    <dt><kbd>{ "Shift" }</kbd>{ " " }<kbd>{ "Enter" }</kbd></dt><dd>{ Phrase::KeyLine.say() }</dd>
-                    <dt><kbd>{ "Esc" }</kbd></dt><dd>{ Phrase::KeyEscape.say() }</dd>
-                </dl>
             </section>
             <p><a href="/api/export" download="">{ Phrase::Export.say() }</a></p>
             <div class="dialog__actions">

@@ -18,6 +18,7 @@ use crate::components::thread::Thread;
 use crate::components::thread_list::ThreadList;
 use crate::route::{self, Route};
 use crate::shell::device::{Device, Event as Happening};
+use crate::shell::extra::Word;
 use crate::shell::links::{self, Outside};
 use crate::shell::notify::{self, Permission};
 use crate::shell::settings::Settings;
@@ -52,7 +53,8 @@ pub enum Msg {
     Outdated,
     Ask(Option<Overlay>),
     Start(Person),
-    Settings(Settings),
+    /// The kept settings have changed.
+    Settings,
     Privacy(Privacy),
     Emoji(AttrValue),
     Toast(Option<AttrValue>),
@@ -206,10 +208,9 @@ impl Component for Messenger {
                 links::go(&Route::With(address).hash(), false);
                 true
             }
-            Msg::Settings(settings) => {
-                settings.save();
-                settings.dress();
-                self.settings = settings;
+            Msg::Settings => {
+                self.settings = Settings::load();
+                self.settings.dress();
                 true
             }
             Msg::Privacy(privacy) => {
@@ -272,7 +273,7 @@ impl Component for Messenger {
                     <Deferred device={self.device.clone()} version={self.version} domain={AttrValue::from(session.domain.to_string())} onclose={ask(None)} />
                 }
                 if self.overlay == Some(Overlay::Settings) {
-                    <SettingsMenu session={session.clone()} code={self.code.clone()} settings={self.settings.clone()} onchange={link.callback(Msg::Settings)}
+                    <SettingsMenu session={session.clone()} code={self.code.clone()} onword={link.batch_callback(|word| (word == Word::Settings).then_some(Msg::Settings))}
                         privacy={self.device.privacy()} onprivacy={link.callback(Msg::Privacy)}
                         connection={link_banner::state(&self.device.link())} onsignout={link.callback(|()| Msg::SignOut)} onclose={ask(None)} />
                 }

@@ -6,8 +6,9 @@ use yew::prelude::*;
 use wasm_core::cpm::address::Address;
 use wasm_core::cpm::history::Session;
 
-use crate::pages::link::LinkDevice;
+use crate::components::extra::Extra;
 use crate::shell::account::{self, Refusal};
+use crate::shell::extra::{View, Word};
 use crate::shell::{dom, links};
 use crate::texts::Phrase;
 use crate::ui::button::{IconButton, Weight, button};
@@ -119,6 +120,14 @@ pub fn SignInPage(props: &Props) -> Html {
         let linking = linking.clone();
         Callback::from(move |()| linking.set(!*linking))
     };
+    let onword = {
+        let (linking, onsignedin) = (linking.setter(), props.onsignedin.clone());
+        Callback::from(move |word: Word| match word {
+            Word::SignedIn => account::remembered().into_iter().for_each(|session| onsignedin.emit(session)),
+            Word::Back => linking.set(false),
+            Word::Settings => {}
+        })
+    };
     let wrong = |which: Trouble| (*trouble == Some(which)).then_some("field--wrong");
     let invalid = |which: Trouble| (*trouble == Some(which) || *trouble == Some(Trouble::Refused(Refusal::Wrong))).to_string();
     html! {
@@ -131,7 +140,7 @@ pub fn SignInPage(props: &Props) -> Html {
                 </div>
                 if props.expelled { <p class="notice" role="status">{ icon(Glyph::Alert) }<span>{ Phrase::Expelled.say() }</span></p> }
                 if *linking {
-                    <LinkDevice device={AttrValue::from(device.trim().to_owned())} onsignedin={props.onsignedin.clone()} onback={link} />
+                    <Extra view={View::Link} words={AttrValue::from(device.trim().to_owned())} {onword} />
                 } else {
                     <form {onsubmit} novalidate=true aria-busy={busy.to_string()}>
                         <div class={classes!("field", wrong(Trouble::NoAddress))}>

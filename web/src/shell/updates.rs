@@ -6,7 +6,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Element, MessageEvent};
 
 use super::dom::{document, window};
-use super::{http, links};
+use super::{extra, http, links};
 
 /// Whether the browser has service workers here: not on an insecure page.
 pub fn has_workers() -> bool {
@@ -30,13 +30,11 @@ pub fn install() {
     .forget();
 }
 
-/// Whether the server now has another version than the one that runs: its page does not name our script.
+/// Whether the server now has another version than the one that runs: its page names other scripts than ours.
 pub async fn is_outdated() -> bool {
-    let Some(script) =
-        document().query_selector("link[rel=modulepreload]").ok().flatten().and_then(|link: Element| link.get_attribute("href"))
-    else {
-        return false;
-    };
+    let script = document().query_selector("link[rel=modulepreload]").ok().flatten().and_then(|link: Element| link.get_attribute("href"));
+    let Some(ours) = script.zip(extra::address()) else { return false };
     let page = http::ask("GET", "/", None).await;
-    page.is_success() && std::str::from_utf8(&page.body).is_ok_and(|page| page.contains("modulepreload") && !page.contains(&script))
+    let differs = |page: &str| page.contains("modulepreload") && !(page.contains(&ours.0) && page.contains(&ours.1));
+    page.is_success() && page.text().is_some_and(differs)
 }

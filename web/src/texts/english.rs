@@ -20,6 +20,7 @@ pub fn words(phrase: Phrase<'_>) -> Cow<'static, str> {
         Motto => "Messages that never get lost.",
         Loading => "Loading…",
         Retry => "Try again",
+        PartMissing => "This could not be loaded. Is there a connection?",
         Cancel => "Cancel",
         Close => "Close",
         Back => "Back to conversations",
