@@ -6,6 +6,7 @@
 
 use yew::prelude::*;
 
+use crate::components::ladder::LadderOf;
 use crate::components::settings::Sections;
 use crate::pages::link::LinkDevice;
 use crate::shell::extra::{self, View, Wish, Word};
@@ -13,7 +14,14 @@ use crate::shell::extra::{self, View, Wish, Word};
 /// Waits for rooms to fill.
 pub fn run() {
     crate::speak();
+    // Yew marks the elements of its trees with numbers from 1, by which it knows whose an event is. In the page, 1 is the first module's.
+    yew::Renderer::<Nothing>::with_root(extra::outside()).render();
     extra::serve(|host, wish, tell| yew::Renderer::<Room>::with_root_and_props(host, Props { wish, tell }).render());
+}
+
+#[component]
+fn Nothing() -> Html {
+    html! {}
 }
 
 #[derive(Properties, PartialEq)]
@@ -27,6 +35,7 @@ fn Room(props: &Props) -> Html {
     let Props { wish: Wish { view, words }, tell } = props;
     match view {
         View::Settings => html! { <Sections code={words.clone()} onchange={tell.reform(|()| Word::Settings)} /> },
+        View::Ladder => html! { <LadderOf id={words.clone().unwrap_or_default()} /> },
         View::Link => html! {
             <LinkDevice device={words.clone().unwrap_or_default()} onsignedin={tell.reform(|_| Word::SignedIn)} onback={tell.reform(|()| Word::Back)} />
         },

@@ -55,19 +55,10 @@ pub fn web() -> Result<()> {
     let built = unless_fresh(&root().join("target/web-dist.stamp"), &inputs, &web_dist(), || {
         step("Building the web app", || {
             run(&mut build)?;
-<<<<<<< HEAD
             slim(&web_dist())?;
-            let total = compress(&web_dist())?;
-            println!("    first load: {:.1} KB brotli", total as f32 / 1024.0);
-            if total > FIRST_LOAD_LIMIT {
-                bail!("the first load is {total} bytes, over the limit of {FIRST_LOAD_LIMIT}");
-            }
-            Ok(())
-=======
             hash_extra(&web_dist())?;
             let sizes = compress(&web_dist())?;
             sizes.check()
->>>>>>> 150920e (Load what is opened seldom as a second module of the web app)
         })
     })?;
     if !built {
@@ -113,36 +104,32 @@ pub fn binary() -> PathBuf {
     root().join("target/release/ws-gateway")
 }
 
-<<<<<<< HEAD
-/// Takes out of the scripts what only their authors read, and out of the names by which script and WebAssembly call each other the hashes,
-/// which no compressor makes smaller: each becomes a number of the same length. Four KB.
+/// Takes out of the scripts what only their authors read, and out of the names by which a script and its WebAssembly call each other the
+/// hashes, which no compressor makes smaller: each becomes a number of the same length. Four KB.
 fn slim(folder: &Path) -> Result<()> {
-    let of_kind = |kind: &str| -> Result<Vec<PathBuf>> {
-        let files = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
-        Ok(files.into_iter().filter(|path| path.extension().is_some_and(|extension| extension == kind)).collect())
-    };
-    let scripts = of_kind("js")?;
-    let mut numbers: BTreeMap<Vec<u8>, String> = BTreeMap::new();
-    for path in scripts.iter().cloned().chain(of_kind("wasm")?) {
-        let mut bytes = fs::read(&path)?;
-        if scripts.contains(&path) {
-            let text = String::from_utf8(bytes)?;
-            let comment = |line: &&str| !["//", "/**", "* ", "*/"].iter().any(|start| line.starts_with(start)) && *line != "*";
-            bytes = text
-                .lines()
-                .map(str::trim)
-                .filter(|line| !line.is_empty())
-                .filter(comment)
-                .flat_map(|line| [line, "\n"])
-                .collect::<String>()
-                .into();
+    for script in fs::read_dir(folder)? {
+        let script = script?.path();
+        if script.extension().is_none_or(|extension| extension != "js") {
+            continue;
         }
-        for hash in hashes(&bytes) {
-            let next = numbers.len();
-            let number = numbers.entry(bytes[hash.clone()].to_vec()).or_insert_with(|| format!("{next:0HASH$}"));
-            bytes[hash].copy_from_slice(number.as_bytes());
+        let text = fs::read_to_string(&script)?;
+        let comment = |line: &&str| !["//", "/**", "* ", "*/"].iter().any(|start| line.starts_with(start)) && *line != "*";
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty()).filter(comment);
+        let mut parts = vec![(script.clone(), lines.flat_map(|line| [line, "\n"]).collect::<String>().into_bytes())];
+        let module = PathBuf::from(format!("{}_bg.wasm", script.with_extension("").display()));
+        if module.exists() {
+            let bytes = fs::read(&module)?;
+            parts.push((module, bytes));
         }
-        fs::write(&path, bytes)?;
+        let mut numbers: BTreeMap<Vec<u8>, String> = BTreeMap::new();
+        for (path, mut bytes) in parts {
+            for hash in hashes(&bytes) {
+                let next = numbers.len();
+                let number = numbers.entry(bytes[hash.clone()].to_vec()).or_insert_with(|| format!("{next:0HASH$}"));
+                bytes[hash].copy_from_slice(number.as_bytes());
+            }
+            fs::write(&path, bytes)?;
+        }
     }
     Ok(())
 }
@@ -163,10 +150,6 @@ fn hashes(bytes: &[u8]) -> Vec<Range<usize>> {
     ends.filter_map(hash).collect()
 }
 
-/// Writes `.br` and `.gz` beside every file that they make smaller; returns the brotli size of a first load.
-fn compress(folder: &Path) -> Result<usize> {
-    let mut total = 0;
-=======
 /// Gives the second module names with a hash, which Trunk does for the first alone, and tells them the page.
 fn hash_extra(folder: &Path) -> Result<()> {
     let files = EXTRA.map(|name| folder.join(name));
@@ -175,17 +158,16 @@ fn hash_extra(folder: &Path) -> Result<()> {
         hash.update(fs::read(file).with_context(|| format!("no {}", file.display()))?);
     }
     let hash: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    let hashed = EXTRA.map(|name| name.replacen("extra", &format!("extra-{hash}"), 1));
     for (name, within) in [(EXTRA[0], EXTRA[1]), (EXTRA[1], "index.html")] {
-        let path = folder.join(within);
+        let (path, hashed) = (folder.join(within), name.replacen("extra", &format!("extra-{hash}"), 1));
         let text = fs::read_to_string(&path)?;
         if !text.contains(name) {
             bail!("{within} does not name {name}");
         }
-        let text = text.replace(name, &name.replacen("extra", &format!("extra-{hash}"), 1));
-        fs::write(&path, text)?;
+        fs::write(&path, text.replace(name, &hashed))?;
+        fs::rename(folder.join(name), folder.join(hashed))?;
     }
-    files.iter().zip(&hashed).try_for_each(|(file, name)| Ok(fs::rename(file, folder.join(name))?))
+    Ok(())
 }
 
 /// What people download, in bytes of brotli.
@@ -210,7 +192,6 @@ impl Sizes {
 /// Writes `.br` and `.gz` beside every file that they make smaller.
 fn compress(folder: &Path) -> Result<Sizes> {
     let mut sizes = Sizes::default();
->>>>>>> 150920e (Load what is opened seldom as a second module of the web app)
     for entry in fs::read_dir(folder).with_context(|| format!("no {}", folder.display()))? {
         let path = entry?.path();
         if path.is_dir() {

@@ -15,6 +15,7 @@ pub struct Props {
     /// What the view is to know.
     #[prop_or_default]
     pub words: Option<AttrValue>,
+    #[prop_or_default]
     pub onword: Callback<Word>,
 }
 

@@ -1,14 +1,14 @@
-//! The ladder of a message: its way as arrows between those who took part, for a screen reader a list of steps.
+//! The ladder of a message, which the app's second module draws: its way as arrows between those who took part, for a screen reader a list
+//! of steps.
 
+use wasm_bindgen_futures::spawn_local;
 use yew::prelude::*;
 
 use wasm_core::Time;
-use wasm_core::cpm::ids::MessageId;
 use wasm_core::cpm::ladder::{Ladder, Step};
 
 use crate::shell::{clock, http};
 use crate::texts::Phrase;
-use crate::ui::dialog::Dialog;
 use crate::ui::spinner::spinner;
 
 /// The width of a lane and the height of a step, in units of the drawing.
@@ -16,8 +16,7 @@ const LANE: u32 = 100;
 const STEP: u32 = 34;
 
 /// What is known of the ladder.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Look {
+enum Look {
     Loading,
     Drawn(Ladder),
     /// The server has not answered, or knows nothing of it.
@@ -25,24 +24,34 @@ pub enum Look {
 }
 
 /// Asks the server for a message's ladder.
-pub async fn fetch(id: &MessageId) -> Look {
-    let path = format!("/api/messages/{}/ladder", http::segment(id.as_str()));
+async fn fetch(id: &str) -> Look {
+    let path = format!("/api/messages/{}/ladder", http::segment(id));
     match http::ask("GET", &path, None).await.json::<Ladder>() {
         Some(ladder) if !ladder.steps.is_empty() => Look::Drawn(ladder),
         Some(_) | None => Look::Nothing,
     }
 }
 
-/// The dialog.
-pub fn dialog(look: &Look, onclose: Callback<()>) -> Html {
-    html! {
-        <Dialog key="ladder" title={Phrase::Details.say()} {onclose} class="ladder">
-            { match look {
-                Look::Loading => spinner(Some(Phrase::Loading.say())),
-                Look::Nothing => html! { <p>{ Phrase::LadderEmpty.say() }</p> },
-                Look::Drawn(ladder) => draw(ladder),
-            } }
-        </Dialog>
+#[derive(Properties, PartialEq)]
+pub struct Props {
+    /// The message.
+    pub id: AttrValue,
+}
+
+#[component]
+pub fn LadderOf(props: &Props) -> Html {
+    let look = use_state(|| Look::Loading);
+    {
+        let look = look.setter();
+        use_effect_with(props.id.clone(), move |id| {
+            let id = id.clone();
+            spawn_local(async move { look.set(fetch(&id).await) });
+        });
+    }
+    match &*look {
+        Look::Loading => spinner(Some(Phrase::Loading.say())),
+        Look::Nothing => html! { <p>{ Phrase::LadderEmpty.say() }</p> },
+        Look::Drawn(ladder) => draw(ladder),
     }
 }
 

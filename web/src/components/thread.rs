@@ -20,15 +20,17 @@ use wasm_core::cpm::ids::MessageId;
 
 use crate::components::bubble::Deed;
 use crate::components::composer::Composer;
-use crate::components::ladder::{self, Look};
+use crate::components::extra::Extra;
 use crate::components::thread_list::count;
 use crate::route::Route;
 use crate::shell::device::Device;
 use crate::shell::dom;
+use crate::shell::extra::View;
 use crate::shell::links::{self, Outside};
 use crate::shell::scroll::{self, Place, SizeWatch};
 use crate::texts::Phrase;
 use crate::ui::avatar::avatar;
+use crate::ui::dialog::Dialog;
 use crate::ui::icon::{Glyph, icon};
 use crate::who;
 use crate::window::{self, Heights, Layout};
@@ -62,7 +64,6 @@ pub enum Msg {
     Outside(Outside),
     Deed(Deed),
     /// A message's way is known.
-    Ladder(MessageId, Look),
     CloseLadder,
     Send(String),
     Typing(bool),
@@ -118,7 +119,7 @@ pub struct Thread {
     spoken: Vec<(MessageId, AttrValue)>,
     focus: u32,
     /// The message whose way is looked at.
-    ladder: Option<(MessageId, Look)>,
+    ladder: Option<MessageId>,
     size: Option<SizeWatch>,
     _outside: Vec<EventListener>,
 }
@@ -202,15 +203,6 @@ impl Component for Thread {
             }
             Msg::Outside(Outside::Network(_) | Outside::Leaving) => false,
             Msg::Deed(deed) => self.perform(ctx, deed),
-            Msg::Ladder(id, look) => {
-                // Perhaps nobody wants to see it any more.
-                if let Some((wanted, shown)) = &mut self.ladder
-                    && *wanted == id
-                {
-                    *shown = look;
-                }
-                true
-            }
             Msg::CloseLadder => {
                 self.ladder = None;
                 true
@@ -313,8 +305,10 @@ impl Component for Thread {
                         </button>
                     }
                 </div>
-                if let Some((_, look)) = &self.ladder {
-                    { ladder::dialog(look, link.callback(|()| Msg::CloseLadder)) }
+                if let Some(id) = &self.ladder {
+                    <Dialog key="ladder" title={Phrase::Details.say()} onclose={link.callback(|()| Msg::CloseLadder)} class="ladder">
+                        <Extra view={View::Ladder} words={AttrValue::from(id.to_string())} />
+                    </Dialog>
                 }
                 <div role="status">
                     if self.deleted.is_some() {
@@ -444,11 +438,7 @@ impl Thread {
                 false
             }
             Deed::Inspect(id) => {
-                self.ladder = Some((id.clone(), Look::Loading));
-                ctx.link().send_future(async move {
-                    let look = ladder::fetch(&id).await;
-                    Msg::Ladder(id, look)
-                });
+                self.ladder = Some(id);
                 true
             }
             Deed::Retry(id) => {

@@ -25,6 +25,8 @@ pub enum View {
     Settings,
     /// Linking this device; the words are its name.
     Link,
+    /// The way of a message; the words are its identifier.
+    Ladder,
 }
 
 impl View {
@@ -33,6 +35,7 @@ impl View {
         match self {
             View::Settings => "settings",
             View::Link => "link",
+            View::Ladder => "ladder",
         }
     }
 }
@@ -127,13 +130,18 @@ fn say(host: &Element, word: &str) {
     }
 }
 
+/// An element outside of the page.
+pub fn outside() -> Element {
+    document().create_element("div").expect("the name is one")
+}
+
 /// In the second module: `draw` fills an element.
 pub fn serve<C: BaseComponent>(draw: impl Fn(Element, Wish, Callback<Word>) -> AppHandle<C> + 'static) {
     // The events do not bubble, but what captures gets them.
     EventListener::new_with_options(&document(), OPEN, EventListenerOptions::run_in_capture_phase(), move |event| {
         let Some(host) = event.target().and_then(|target| target.dyn_into::<Element>().ok()) else { return };
         let named = host.get_attribute(VIEW).unwrap_or_default();
-        let Some(view) = [View::Settings, View::Link].into_iter().find(|view| view.name() == named) else { return };
+        let Some(view) = [View::Settings, View::Link, View::Ladder].into_iter().find(|view| view.name() == named) else { return };
         let tell = Callback::from({
             let host = host.clone();
             move |word: Word| say(&host, word.name())
