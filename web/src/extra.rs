@@ -9,14 +9,14 @@ use yew::prelude::*;
 use crate::components::ladder::LadderOf;
 use crate::components::settings::Sections;
 use crate::pages::link::LinkDevice;
-use crate::shell::extra::{self, View, Wish, Word};
+use crate::shell::extra::{self, Call, View, Word};
 
 /// Waits for rooms to fill.
 pub fn run() {
     crate::speak();
     // Yew marks the elements of its trees with numbers from 1, by which it knows whose an event is. In the page, 1 is the first module's.
     yew::Renderer::<Nothing>::with_root(extra::outside()).render();
-    extra::serve(|host, wish, tell| yew::Renderer::<Room>::with_root_and_props(host, Props { wish, tell }).render());
+    extra::serve(|call| yew::Renderer::<Room>::with_root_and_props(call.host.clone(), Props { call }).render());
 }
 
 #[component]
@@ -26,15 +26,29 @@ fn Nothing() -> Html {
 
 #[derive(Properties, PartialEq)]
 struct Props {
-    wish: Wish,
-    tell: Callback<Word>,
+    call: Call,
 }
 
 #[component]
 fn Room(props: &Props) -> Html {
-    let Props { wish: Wish { view, words }, tell } = props;
+    let Call { host, view, words } = &props.call;
+    let news = use_state(|| 0);
+    {
+        let (host, news, mut count) = (host.clone(), news.setter(), 0);
+        use_effect_with((), move |()| {
+            let heard = extra::on_news(&host, move || {
+                count += 1;
+                news.set(count);
+            });
+            move || drop(heard)
+        });
+    }
+    let tell = Callback::from({
+        let host = host.clone();
+        move |word: Word| extra::tell(&host, word)
+    });
     match view {
-        View::Settings => html! { <Sections code={words.clone()} onchange={tell.reform(|()| Word::Settings)} /> },
+        View::Settings => html! { <Sections code={words.clone()} news={*news} onchange={tell.reform(|()| Word::Settings)} /> },
         View::Ladder => html! { <LadderOf id={words.clone().unwrap_or_default()} /> },
         View::Link => html! {
             <LinkDevice device={words.clone().unwrap_or_default()} onsignedin={tell.reform(|_| Word::SignedIn)} onback={tell.reform(|()| Word::Back)} />

@@ -15,6 +15,7 @@ pub mod http;
 pub mod keep;
 pub mod links;
 pub mod notify;
+pub mod preferences;
 pub mod push;
 pub mod scroll;
 pub mod settings;

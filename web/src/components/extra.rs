@@ -15,6 +15,9 @@ pub struct Props {
     /// What the view is to know.
     #[prop_or_default]
     pub words: Option<AttrValue>,
+    /// Counts up when what the view shows may have changed.
+    #[prop_or_default]
+    pub news: u32,
     #[prop_or_default]
     pub onword: Callback<Word>,
 }
@@ -38,6 +41,10 @@ pub fn Extra(props: &Props) -> Html {
             spawn_local(async move { stage.set(if extra::fill(&host, attempt).await { Stage::Ready } else { Stage::Failed }) });
             move || drop(room)
         });
+    }
+    {
+        let host = host.clone();
+        use_effect_with(props.news, move |_| extra::renew(&host));
     }
     let retry = {
         let (stage, attempt) = (stage.setter(), attempt.clone());

@@ -4,6 +4,7 @@ pub mod appearance;
 pub mod devices;
 pub mod keyboard;
 pub mod notifications;
+pub mod preferences;
 
 use yew::prelude::*;
 
@@ -13,11 +14,14 @@ use appearance::Appearances;
 use devices::Devices;
 use keyboard::keyboard;
 use notifications::Notifications;
+use preferences::Preferring;
 
 #[derive(Properties, PartialEq)]
 pub struct Props {
     /// The code of a device that was scanned, to be linked.
     pub code: Option<AttrValue>,
+    /// Counts up when what the server keeps for the user has changed.
+    pub news: u32,
     /// Told when what is kept in this browser has changed.
     pub onchange: Callback<()>,
 }
@@ -38,6 +42,7 @@ pub fn Sections(props: &Props) -> Html {
             <Devices code={props.code.clone()} />
             <Appearances settings={(*settings).clone()} onchange={onchange.clone()} />
             <Notifications settings={(*settings).clone()} {onchange} />
+            <Preferring news={props.news} />
             { keyboard() }
         </>
     }

@@ -25,6 +25,8 @@ pub struct Props {
     pub onprivacy: Callback<Privacy>,
     /// The state of the connection in a few words.
     pub connection: AttrValue,
+    /// Counts up when the user's preferences have changed.
+    pub news: u32,
     pub onsignout: Callback<()>,
     pub onclose: Callback<()>,
 }
@@ -48,7 +50,6 @@ pub fn SettingsMenu(props: &Props) -> Html {
         };
     }
     let privacy = props.privacy;
-    let onread = props.onprivacy.reform(move |on| Privacy { read_reports: on, ..privacy });
     let ontyping = props.onprivacy.reform(move |on| Privacy { typing: on, ..privacy });
     let session = &props.session;
     let others = session
@@ -74,10 +75,9 @@ pub fn SettingsMenu(props: &Props) -> Html {
                     <p>{ props.connection.clone() }</p>
                 </div>
             </section>
-            <Extra key={props.code.as_deref().unwrap_or_default()} view={View::Settings} words={props.code.clone()} onword={props.onword.clone()} />
+            <Extra key={props.code.as_deref().unwrap_or_default()} view={View::Settings} words={props.code.clone()} news={props.news} onword={props.onword.clone()} />
             <section aria-labelledby="privacy-title">
                 <h3 id="privacy-title">{ Phrase::Privacy.say() }</h3>
-                { switch(Phrase::TellRead.say(), Some(Phrase::TellReadHint.say()), privacy.read_reports, false, &onread) }
                 { switch(Phrase::TellTyping.say(), None, privacy.typing, false, &ontyping) }
             </section>
             <p><a href="/api/export" download="">{ Phrase::Export.say() }</a></p>

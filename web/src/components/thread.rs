@@ -27,9 +27,11 @@ use crate::shell::device::Device;
 use crate::shell::dom;
 use crate::shell::extra::View;
 use crate::shell::links::{self, Outside};
+use crate::shell::preferences::Change;
 use crate::shell::scroll::{self, Place, SizeWatch};
 use crate::texts::Phrase;
 use crate::ui::avatar::avatar;
+use crate::ui::button::{Weight, button, icon_button};
 use crate::ui::dialog::Dialog;
 use crate::ui::icon::{Glyph, icon};
 use crate::who;
@@ -46,6 +48,9 @@ pub struct Props {
     pub with: Address,
     pub title: AttrValue,
     pub unread: u32,
+    /// Whether the other side is on the block list.
+    pub blocked: bool,
+    pub onprefer: Callback<Change>,
     pub draft: AttrValue,
     pub draft_reply: Option<MessageId>,
     /// Counts up with every change of what the engine shows.
@@ -284,7 +289,16 @@ impl Component for Thread {
                             <p>{ who::short(&props.with, "") }</p>
                         }
                     </div>
+                    if !props.blocked { { icon_button(Glyph::Block, Phrase::Block.say(), &self.block(ctx, "block")) } }
                 </header>
+                <div role="status">
+                    if props.blocked {
+                        <div class="banner">
+                            <span>{ Phrase::HaveBlocked(&name).say() }</span>
+                            { button(Phrase::Unblock.say(), Weight::Plain, &self.block(ctx, "unblock")) }
+                        </div>
+                    }
+                </div>
                 <div class="thread__stage">
                     <div ref={self.log.clone()} class="log" onscroll={link.callback(|_: Event| Msg::Scrolled)} onkeydown={link.callback(Msg::Key)}>
                         <div class="log__column">
@@ -330,6 +344,13 @@ impl Component for Thread {
 }
 
 impl Thread {
+    /// Puts the other side on the block list (`block`), or takes it off (`unblock`).
+    fn block(&self, ctx: &Context<Self>, name: &'static str) -> Callback<()> {
+        let props = ctx.props();
+        let change = Change { instance: props.device.instance(), name: name.to_owned(), value: props.with.to_string() };
+        props.onprefer.reform(move |()| change.clone())
+    }
+
     /// Keeps a draft without this component, which may be on its way out when the last one comes.
     fn keeper(&self, ctx: &Context<Self>) -> Callback<String> {
         let (device, with) = (ctx.props().device.clone(), ctx.props().with.clone());

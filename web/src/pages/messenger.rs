@@ -21,6 +21,7 @@ use crate::shell::device::{Device, Event as Happening};
 use crate::shell::extra::Word;
 use crate::shell::links::{self, Outside};
 use crate::shell::notify::{self, Permission};
+use crate::shell::preferences::{self, Change, Preferences};
 use crate::shell::settings::Settings;
 use crate::shell::{clock, dom, push, updates};
 use crate::texts::Phrase;
@@ -32,6 +33,8 @@ use crate::who;
 const TOAST_MS: u32 = 2500;
 /// How often a newer version of the app is looked for.
 const UPDATE_MS: u32 = 30 * 60 * 1000;
+/// How long changes of the store are gathered before the preferences are read again.
+const GATHER_MS: u32 = 500;
 /// How many emoji count as recent.
 const RECENT: usize = 14;
 
@@ -43,9 +46,10 @@ pub struct Props {
 }
 
 /// What happens on this page.
-#[derive(Debug)]
 pub enum Msg {
     Happened(Happening),
+    /// The server's store has changed, a moment ago.
+    Stored,
     Moved(String),
     Key(Key),
     Outside(Outside),
@@ -56,6 +60,11 @@ pub enum Msg {
     /// The kept settings have changed.
     Settings,
     Privacy(Privacy),
+    /// The server has said what the user prefers.
+    Preferences(Option<Preferences>),
+    Prefer(Change),
+    /// A change was not saved.
+    NotSaved,
     Emoji(AttrValue),
     Toast(Option<AttrValue>),
     Retry,
@@ -87,6 +96,11 @@ pub struct Messenger {
     /// The code of a device to be linked, which was scanned.
     code: Option<AttrValue>,
     settings: Settings,
+    preferences: Option<Preferences>,
+    /// How often they have changed.
+    news: u32,
+    /// Until the preferences are read again.
+    again: Option<Timeout>,
     search: NodeRef,
     toast: Option<(AttrValue, Timeout)>,
     outdated: bool,
@@ -146,6 +160,9 @@ impl Component for Messenger {
             overlay: None,
             code: None,
             settings: Settings::load(),
+            preferences: None,
+            news: 0,
+            again: None,
             search: NodeRef::default(),
             toast: None,
             outdated: false,
@@ -163,6 +180,7 @@ impl Component for Messenger {
                 push::subscribe(text, &Phrase::NewMessage.words()).await;
             });
         }
+        page.read_preferences(ctx);
         page
     }
 
@@ -171,6 +189,15 @@ impl Component for Messenger {
             Msg::Happened(Happening::Changed) => {
                 self.version += 1;
                 true
+            }
+            Msg::Happened(Happening::Stored) => {
+                let link = ctx.link().clone();
+                self.again = Some(Timeout::new(GATHER_MS, move || link.send_message(Msg::Stored)));
+                false
+            }
+            Msg::Stored => {
+                self.read_preferences(ctx);
+                false
             }
             Msg::Happened(Happening::SignedOut { expelled }) => {
                 ctx.props().onsignedout.emit(expelled);
@@ -198,6 +225,7 @@ impl Component for Messenger {
             Msg::Ask(overlay) => {
                 self.overlay = overlay;
                 self.code = None;
+                self.read_preferences(ctx);
                 true
             }
             Msg::Start(Person { address, name }) => {
@@ -215,6 +243,31 @@ impl Component for Messenger {
             }
             Msg::Privacy(privacy) => {
                 self.device.command(Command::Settings(privacy));
+                false
+            }
+            Msg::Preferences(None) => false,
+            Msg::Preferences(Some(kept)) => {
+                let (privacy, wanted) = (self.device.privacy(), kept.read_reports(&ctx.props().session.instance));
+                self.preferences = Some(kept);
+                self.news += 1;
+                if privacy.read_reports != wanted {
+                    self.device.command(Command::Settings(Privacy { read_reports: wanted, ..privacy }));
+                }
+                true
+            }
+            Msg::Prefer(change) => {
+                let (account, link) = (ctx.props().session.address.clone(), ctx.link().clone());
+                spawn_local(async move {
+                    link.send_message(match preferences::change(&account, &change, Preferences::block).await {
+                        Some(kept) => Msg::Preferences(Some(kept)),
+                        None => Msg::NotSaved,
+                    });
+                });
+                false
+            }
+            Msg::NotSaved => {
+                self.read_preferences(ctx);
+                ctx.link().send_message(Msg::Toast(Some(Phrase::NotSaved.say())));
                 false
             }
             Msg::Emoji(emoji) => {
@@ -275,6 +328,7 @@ impl Component for Messenger {
                 if self.overlay == Some(Overlay::Settings) {
                     <SettingsMenu session={session.clone()} code={self.code.clone()} onword={link.batch_callback(|word| (word == Word::Settings).then_some(Msg::Settings))}
                         privacy={self.device.privacy()} onprivacy={link.callback(Msg::Privacy)}
+                        news={self.news}
                         connection={link_banner::state(&self.device.link())} onsignout={link.callback(|()| Msg::SignOut)} onclose={ask(None)} />
                 }
                 <div role="status">
@@ -311,9 +365,16 @@ impl Messenger {
         html! {
             <Thread key={with.as_str()} device={self.device.clone()} with={with.clone()} title={AttrValue::from(title)}
                 unread={summary.map_or(0, |thread| thread.unread)} draft={AttrValue::from(draft)} draft_reply={summary.and_then(|thread| thread.draft_reply.clone())}
+                blocked={self.preferences.as_ref().is_some_and(|kept| kept.blocks(&ctx.props().session.instance, with.as_str()))} onprefer={link.callback(Msg::Prefer)}
                 version={self.version} recent_emoji={self.settings.recent_emoji.clone()} onemoji={link.callback(Msg::Emoji)}
                 ontoast={link.callback(|words| Msg::Toast(Some(words)))} />
         }
+    }
+
+    /// Asks the server what the user prefers, if that is another thing than is known.
+    fn read_preferences(&self, ctx: &Context<Self>) {
+        let (account, known, link) = (ctx.props().session.address.clone(), self.preferences.clone(), ctx.link().clone());
+        spawn_local(async move { link.send_message(Msg::Preferences(preferences::load(&account, known.as_ref()).await)) });
     }
 
     /// The title of the tab: how much is unread, and whose conversation is open.

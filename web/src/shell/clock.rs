@@ -20,6 +20,11 @@ pub fn now() -> Time {
     Time(now)
 }
 
+/// The minutes by which local time is ahead of UTC.
+pub fn offset() -> i16 {
+    -Date::new_0().get_timezone_offset() as i16
+}
+
 struct Formats {
     clock: Function,
     weekday: Function,

@@ -1,9 +1,10 @@
 //! The page: focus, text fields, dialogs, clipboard.
 
 use gloo::events::EventListener;
+use js_sys::Reflect;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{Document, Element, HtmlDialogElement, HtmlElement, HtmlInputElement, HtmlTextAreaElement, Window};
+use web_sys::{Document, Element, HtmlDialogElement, HtmlElement, HtmlTextAreaElement, Window};
 use yew::prelude::*;
 
 /// The window that the app runs in.
@@ -53,13 +54,7 @@ pub fn value<E: AsRef<web_sys::Event>>(event: &E) -> String {
 }
 
 fn field_value(target: &JsValue) -> String {
-    if let Some(field) = target.dyn_ref::<HtmlTextAreaElement>() {
-        field.value()
-    } else if let Some(field) = target.dyn_ref::<HtmlInputElement>() {
-        field.value()
-    } else {
-        String::new()
-    }
+    Reflect::get(target, &JsValue::from_str("value")).ok().and_then(|value| value.as_string()).unwrap_or_default()
 }
 
 /// Puts text into a text area without an event.
@@ -71,9 +66,36 @@ pub fn set_text(field: &NodeRef, text: &str) {
     }
 }
 
-/// What stands in a text area.
+/// What a field or button is called, and what it says.
+#[derive(Clone, Debug)]
+pub struct Field {
+    pub name: String,
+    pub value: String,
+    pub checked: bool,
+}
+
+impl Field {
+    fn of(target: &JsValue) -> Field {
+        let name = Reflect::get(target, &JsValue::from_str("name")).ok().and_then(|name| name.as_string()).unwrap_or_default();
+        let checked = Reflect::get(target, &JsValue::from_str("checked")).is_ok_and(|checked| checked.is_truthy());
+        Field { name, value: field_value(target), checked }
+    }
+}
+
+/// The field that an event is about.
+pub fn field_of(event: &Event) -> Option<Field> {
+    event.target().map(|target| Field::of(&target))
+}
+
+/// The button that was pressed, if it was one.
+pub fn button_of(event: &MouseEvent) -> Option<Field> {
+    let target: Element = event.target()?.dyn_into().ok()?;
+    target.closest("button").ok()?.map(|button| Field::of(&button))
+}
+
+/// What stands in a field.
 pub fn text(field: &NodeRef) -> String {
-    field.cast::<HtmlTextAreaElement>().map(|field| field.value()).unwrap_or_default()
+    field.get().map(|field| field_value(&field)).unwrap_or_default()
 }
 
 /// Puts `insert` in place of the selection and the cursor behind it; the text as it stands then.

@@ -14,6 +14,7 @@ use super::dom::{document, window};
 
 const OPEN: &str = "tandem-open";
 const CLOSE: &str = "tandem-close";
+const NEWS: &str = "tandem-news";
 /// The attributes of the element.
 pub const VIEW: &str = "data-view";
 pub const WORDS: &str = "data-words";
@@ -40,9 +41,10 @@ impl View {
     }
 }
 
-/// What is to be drawn.
+/// What is to be drawn, and where.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Wish {
+pub struct Call {
+    pub host: Element,
     pub view: View,
     pub words: Option<AttrValue>,
 }
@@ -108,6 +110,11 @@ pub async fn fill(host: &NodeRef, attempt: u32) -> bool {
     true
 }
 
+/// Says that what is drawn there may have changed.
+pub fn renew(host: &NodeRef) {
+    host.cast::<Element>().iter().for_each(|host| say(host, NEWS));
+}
+
 /// Where the page says that the second module is.
 pub fn address() -> Option<String> {
     document().query_selector("meta[name=extra]").ok()??.get_attribute("content")
@@ -135,18 +142,25 @@ pub fn outside() -> Element {
     document().create_element("div").expect("the name is one")
 }
 
+/// In the second module: tells the first.
+pub fn tell(host: &Element, word: Word) {
+    say(host, word.name());
+}
+
+/// In the second module: what is drawn may have changed.
+pub fn on_news(host: &Element, mut happened: impl FnMut() + 'static) -> EventListener {
+    EventListener::new(host, NEWS, move |_| happened())
+}
+
 /// In the second module: `draw` fills an element.
-pub fn serve<C: BaseComponent>(draw: impl Fn(Element, Wish, Callback<Word>) -> AppHandle<C> + 'static) {
+pub fn serve<C: BaseComponent>(draw: impl Fn(Call) -> AppHandle<C> + 'static) {
     // The events do not bubble, but what captures gets them.
     EventListener::new_with_options(&document(), OPEN, EventListenerOptions::run_in_capture_phase(), move |event| {
         let Some(host) = event.target().and_then(|target| target.dyn_into::<Element>().ok()) else { return };
         let named = host.get_attribute(VIEW).unwrap_or_default();
         let Some(view) = [View::Settings, View::Link, View::Ladder].into_iter().find(|view| view.name() == named) else { return };
-        let tell = Callback::from({
-            let host = host.clone();
-            move |word: Word| say(&host, word.name())
-        });
-        let drawn = draw(host.clone(), Wish { view, words: host.get_attribute(WORDS).map(AttrValue::from) }, tell);
+        let words = host.get_attribute(WORDS).map(AttrValue::from);
+        let drawn = draw(Call { host: host.clone(), view, words });
         EventListener::once(&host, CLOSE, move |_| drawn.destroy()).forget();
     })
     .forget();

@@ -1,5 +1,7 @@
 //! Requests to our own server, with the session's cookie.
 
+use std::pin::Pin;
+
 use bytes::Bytes;
 use gloo::timers::callback::Timeout;
 use js_sys::{Uint8Array, encode_uri_component};
@@ -19,6 +21,8 @@ const PATIENCE_MS: u32 = 30_000;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
     pub status: u16,
+    /// The version of what the answer is about, where it has one.
+    pub tag: Option<String>,
     pub body: Bytes,
 }
 
@@ -51,19 +55,28 @@ pub fn segment(text: &str) -> String {
     encode_uri_component(text).into()
 }
 
+/// An answer to come. In a box, or the whole of it would be repeated wherever it is awaited.
+pub type Asked<'a> = Pin<Box<dyn Future<Output = Answer> + 'a>>;
+
 /// Asks; a body is JSON.
-pub async fn ask(method: &str, path: &str, body: Option<&str>) -> Answer {
-    send(method, path, body).await.unwrap_or(Answer { status: 0, body: Bytes::new() })
+pub fn ask<'a>(method: &'a str, path: &'a str, body: Option<&'a str>) -> Asked<'a> {
+    send(method, path, ["content-type", "application/json", "accept", "*/*"], body)
 }
 
-async fn send(method: &str, path: &str, body: Option<&str>) -> Result<Answer, JsValue> {
+/// Asks with two headers, each a name and a value.
+pub fn send<'a>(method: &'a str, path: &'a str, headers: [&'a str; 4], body: Option<&'a str>) -> Asked<'a> {
+    Box::pin(async move { fetch(method, path, headers, body).await.unwrap_or(Answer { status: 0, tag: None, body: Bytes::new() }) })
+}
+
+async fn fetch(method: &str, path: &str, [name, value, other, content]: [&str; 4], body: Option<&str>) -> Result<Answer, JsValue> {
     let options = RequestInit::new();
     options.set_method(method);
     options.set_credentials(RequestCredentials::SameOrigin);
+    let headers = Headers::new()?;
+    headers.set(name, value)?;
+    headers.set(other, content)?;
+    options.set_headers(&headers);
     if let Some(body) = body {
-        let headers = Headers::new()?;
-        headers.set("content-type", "application/json")?;
-        options.set_headers(&headers);
         options.set_body(&JsValue::from_str(body));
     }
     let abort = AbortController::new()?;
@@ -71,5 +84,6 @@ async fn send(method: &str, path: &str, body: Option<&str>) -> Result<Answer, Js
     let _deadline = Timeout::new(PATIENCE_MS, move || abort.abort());
     let response: Response = JsFuture::from(window().fetch_with_str_and_init(path, &options)).await?.dyn_into()?;
     let body = JsFuture::from(response.array_buffer()?).await?;
-    Ok(Answer { status: response.status(), body: Bytes::from(Uint8Array::new(&body).to_vec()) })
+    let tag = response.headers().get("etag")?;
+    Ok(Answer { status: response.status(), tag, body: Bytes::from(Uint8Array::new(&body).to_vec()) })
 }

@@ -7,6 +7,7 @@ use yew::prelude::*;
 pub enum Glyph {
     Alert,
     Back,
+    Block,
     Close,
     Compose,
     Copy,
@@ -40,6 +41,7 @@ fn path(glyph: Glyph) -> &'static str {
     match glyph {
         Glyph::Alert => "M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18zM12 7.5v5.5M12 16.4v.1",
         Glyph::Back => "M19 12H5m6-6-6 6 6 6",
+        Glyph::Block => "M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18zM5.6 5.6l12.8 12.8",
         Glyph::Close => "M6 6l12 12M18 6 6 18",
         Glyph::Compose => {
             "M20 13v5.5a1.5 1.5 0 0 1-1.5 1.5h-13A1.5 1.5 0 0 1 4 18.5v-13A1.5 1.5 0 0 1 5.5 4H11M18.2 3.8a1.7 1.7 0 0 1 2.4 2.4L12.5 14.3 9 15l.7-3.5z"

@@ -226,6 +226,7 @@ impl Device {
             Said::Frame(frame) => {
                 if let Some(cursor) = cursor(&frame) {
                     self.feed(Input::Changed { cursor });
+                    self.0.tell.emit(Event::Stored);
                 }
             }
             Said::Closed => {
