@@ -1,7 +1,7 @@
 // Somebody who wants to be asked before messages come: they see what waits, take one, discard one, and their other device sees it too.
 import { expect, test } from '../actors/test.ts';
 
-test('what waits is listed, fetched and discarded', async ({ online }) => {
+test('what waits is listed and then fetched or discarded', async ({ online }) => {
   const alice = await online('alice');
   const bob = await online('bob');
   await bob.wantsToBeAsked();

@@ -458,7 +458,7 @@ impl Engine {
     /// A description of a session with these media. Its host stands for no address.
     fn describe(&mut self, medias: Vec<sdp::Media>) -> bytes::Bytes {
         let number = u64::from(u32::from_be_bytes(self.entropy.bytes::<4>()));
-        let mut sdp = Sdp::new(number, number, std::net::Ipv4Addr::UNSPECIFIED.into());
+        let mut sdp = Sdp::new(number, number, core::net::Ipv4Addr::UNSPECIFIED.into());
         sdp.session.medias = medias;
         sdp.encode()
     }
