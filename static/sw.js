@@ -6,7 +6,6 @@
 const SHELL = "tandem-shell-1";
 const PATIENCE_MS = 3000;
 const HASHED = /-[0-9a-f]{12,}(_bg)?\.(js|wasm|css)$/;
-
 const LATER = /^\/extra-/;
 
 const isShell = (url) =>

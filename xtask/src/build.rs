@@ -1,9 +1,7 @@
 //! `build`: the web app into `target/web-dist`, compressed, and the release gateway with it inside.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -11,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use sha2::{Digest as _, Sha256};
 
 use crate::shell::{cargo, command, lock, output, root, run, step};
+use crate::slim::slim;
 use crate::stamp::{Inputs, unless_fresh};
 use crate::wasm::Trunk;
 
@@ -28,6 +27,7 @@ const INPUTS: &[&str] = &[
     "wasm-core",
     "static",
     "xtask/src/build.rs",
+    "xtask/src/slim.rs",
     "xtask/src/tools.rs",
     "xtask/src/wasm.rs",
     "Cargo.toml",
@@ -102,52 +102,6 @@ pub fn gateway() -> Result<()> {
 /// The finished binary.
 pub fn binary() -> PathBuf {
     root().join("target/release/ws-gateway")
-}
-
-/// Takes out of the scripts what only their authors read, and out of the names by which a script and its WebAssembly call each other the
-/// hashes, which no compressor makes smaller: each becomes a number of the same length. Four KB.
-fn slim(folder: &Path) -> Result<()> {
-    for script in fs::read_dir(folder)? {
-        let script = script?.path();
-        if script.extension().is_none_or(|extension| extension != "js") {
-            continue;
-        }
-        let text = fs::read_to_string(&script)?;
-        let comment = |line: &&str| !["//", "/**", "* ", "*/"].iter().any(|start| line.starts_with(start)) && *line != "*";
-        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty()).filter(comment);
-        let mut parts = vec![(script.clone(), lines.flat_map(|line| [line, "\n"]).collect::<String>().into_bytes())];
-        let module = PathBuf::from(format!("{}_bg.wasm", script.with_extension("").display()));
-        if module.exists() {
-            let bytes = fs::read(&module)?;
-            parts.push((module, bytes));
-        }
-        let mut numbers: BTreeMap<Vec<u8>, String> = BTreeMap::new();
-        for (path, mut bytes) in parts {
-            for hash in hashes(&bytes) {
-                let next = numbers.len();
-                let number = numbers.entry(bytes[hash.clone()].to_vec()).or_insert_with(|| format!("{next:0HASH$}"));
-                bytes[hash].copy_from_slice(number.as_bytes());
-            }
-            fs::write(&path, bytes)?;
-        }
-    }
-    Ok(())
-}
-
-/// Digits in the hash of a name that wasm-bindgen makes.
-const HASH: usize = 16;
-
-/// Where these hashes are: `__wbg_…_0123456789abcdef`.
-fn hashes(bytes: &[u8]) -> Vec<Range<usize>> {
-    let word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
-    let starts = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(b"__wb"));
-    let ends = starts.map(|at| at + bytes[at..].iter().take_while(|byte| word(byte)).count());
-    let hash = |end: usize| {
-        let start = end.checked_sub(HASH)?;
-        let hexadecimal = |byte: &u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte);
-        (start > 0 && bytes[start - 1] == b'_' && bytes[start..end].iter().all(hexadecimal)).then_some(start..end)
-    };
-    ends.filter_map(hash).collect()
 }
 
 /// Gives the second module names with a hash, which Trunk does for the first alone, and tells them the page.

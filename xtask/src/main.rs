@@ -8,6 +8,7 @@ mod build;
 mod dev;
 mod run;
 mod shell;
+mod slim;
 mod stamp;
 mod test;
 mod tools;

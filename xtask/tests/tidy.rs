@@ -86,6 +86,15 @@ fn only_the_shell_of_the_web_app_touches_the_browser() {
     nobody_names(&names, &["use web_sys", "use js_sys", "use wasm_bindgen::JsValue"]);
 }
 
+/// Or the first module of the web app would have what is to be loaded later.
+#[test]
+fn only_the_second_module_names_what_is_drawn_there() {
+    let second = ["src/extra.rs", "/pages/link.rs", "/components/ladder.rs", "/components/settings.rs", "/components/settings/"];
+    let elsewhere: Vec<String> = sources("web/src").into_iter().map(|(name, _)| name).collect();
+    let names: Vec<&str> = elsewhere.iter().map(String::as_str).filter(|name| !second.iter().any(|part| name.contains(part))).collect();
+    nobody_names(&names, &["components::settings::", "components::ladder", "pages::link"]);
+}
+
 #[test]
 fn every_module_says_what_it_is() {
     let folders = ["wasm-core/src", "ws-gateway/src", "web/src", "xtask/src"];

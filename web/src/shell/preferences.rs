@@ -6,7 +6,8 @@
 use std::pin::Pin;
 
 use wasm_bindgen::JsCast;
-use web_sys::{Document, DomParser, Element, SupportedType, XmlSerializer};
+pub use web_sys::Element;
+use web_sys::{Document, DomParser, SupportedType, XmlSerializer};
 
 use wasm_core::cpm::address::Address;
 use wasm_core::cpm::ids::InstanceId;

@@ -4,14 +4,13 @@
 //! names and values what they change, so that one listener serves them all.
 
 use wasm_bindgen_futures::spawn_local;
-use web_sys::Element;
 use yew::prelude::*;
 
 use wasm_core::cpm::address::Address;
 use wasm_core::cpm::ids::InstanceId;
 use wasm_core::cpm::preferences::{Days, MOST_PROFILES};
 
-use crate::shell::preferences::{self, Change, Preferences, all, attribute, period, text};
+use crate::shell::preferences::{self, Change, Element, Preferences, all, attribute, period, text};
 use crate::shell::{account, dom};
 use crate::texts::Phrase;
 use crate::ui::spinner::spinner;
