@@ -1,4 +1,4 @@
-// R229, R230, R235, R236, R342: what a person chooses holds on all of their devices.
+// R229, R230, R235, R236, R243, R342: what a person chooses holds on all of their devices.
 import { expect, test } from '../actors/test.ts';
 
 test('a choice on one device is seen on the other', async ({ online }) => {
@@ -19,6 +19,15 @@ test('a choice on one device is seen on the other', async ({ online }) => {
   await expect(laptop.page.getByLabel('From')).toHaveValue('21:30');
   await laptop.page.getByRole('checkbox', { name: 'Sat' }).click();
   await expect(desk.page.getByRole('checkbox', { name: 'Sat' })).not.toBeChecked();
+
+  // Every device can be left out of what comes, from any of them.
+  const devices = (person: typeof laptop) => person.page.getByRole('group', { name: 'Devices that get messages' }).getByRole('checkbox');
+  await expect(devices(laptop)).toHaveCount(2);
+  await devices(desk).first().click();
+  await expect(devices(laptop).first()).not.toBeChecked();
+  await expect(devices(laptop).last()).toBeChecked();
+  await devices(laptop).first().click();
+  await expect(devices(desk).first()).toBeChecked();
 
   // Both change different things at once, and neither undoes the other.
   const read = (person: typeof laptop) => person.page.getByRole('switch', { name: 'Tell others when I have read their messages' });

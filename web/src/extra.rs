@@ -8,6 +8,7 @@ use yew::prelude::*;
 
 use crate::components::ladder::LadderOf;
 use crate::components::settings::Sections;
+use crate::components::settings::preferences::Blocking;
 use crate::pages::link::LinkDevice;
 use crate::shell::extra::{self, Call, View, Word};
 
@@ -50,6 +51,9 @@ fn Room(props: &Props) -> Html {
     match view {
         View::Settings => html! { <Sections code={words.clone()} news={*news} onchange={tell.reform(|()| Word::Settings)} /> },
         View::Ladder => html! { <LadderOf id={words.clone().unwrap_or_default()} /> },
+        View::Block | View::Unblock => html! {
+            <Blocking name={view.name()} who={words.clone().unwrap_or_default()} ondone={tell.reform(|()| Word::Back)} />
+        },
         View::Link => html! {
             <LinkDevice device={words.clone().unwrap_or_default()} onsignedin={tell.reform(|_| Word::SignedIn)} onback={tell.reform(|()| Word::Back)} />
         },

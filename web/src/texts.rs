@@ -297,6 +297,7 @@ pub enum Phrase<'a> {
     QuietDays,
     /// A day of the week by its English beginning.
     Day(&'static str),
+    Receivers,
     BlockedPeople,
     NobodyBlocked,
     Block,

@@ -25,7 +25,7 @@ pub struct Props {
     pub onprivacy: Callback<Privacy>,
     /// The state of the connection in a few words.
     pub connection: AttrValue,
-    /// Counts up when the user's preferences have changed.
+    /// Counts up when the user's store has changed.
     pub news: u32,
     pub onsignout: Callback<()>,
     pub onclose: Callback<()>,

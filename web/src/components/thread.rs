@@ -25,9 +25,8 @@ use crate::components::thread_list::count;
 use crate::route::Route;
 use crate::shell::device::Device;
 use crate::shell::dom;
-use crate::shell::extra::View;
+use crate::shell::extra::{View, Word};
 use crate::shell::links::{self, Outside};
-use crate::shell::preferences::Change;
 use crate::shell::scroll::{self, Place, SizeWatch};
 use crate::texts::Phrase;
 use crate::ui::avatar::avatar;
@@ -50,7 +49,8 @@ pub struct Props {
     pub unread: u32,
     /// Whether the other side is on the block list.
     pub blocked: bool,
-    pub onprefer: Callback<Change>,
+    /// Told when that has changed.
+    pub onblocked: Callback<bool>,
     pub draft: AttrValue,
     pub draft_reply: Option<MessageId>,
     /// Counts up with every change of what the engine shows.
@@ -70,6 +70,10 @@ pub enum Msg {
     Deed(Deed),
     /// A message's way is known.
     CloseLadder,
+    /// Blocks the other side, or unblocks it.
+    Block(View),
+    /// The second module has done so.
+    Blocked,
     Send(String),
     Typing(bool),
     CancelReply,
@@ -125,6 +129,8 @@ pub struct Thread {
     focus: u32,
     /// The message whose way is looked at.
     ladder: Option<MessageId>,
+    /// Whether the other side is about to be blocked, or unblocked.
+    blocking: Option<View>,
     size: Option<SizeWatch>,
     _outside: Vec<EventListener>,
 }
@@ -178,6 +184,7 @@ impl Component for Thread {
             spoken: Vec::new(),
             focus: u32::from(!dom::is_touch()),
             ladder: None,
+            blocking: None,
             size: None,
             _outside: outside,
         }
@@ -210,6 +217,14 @@ impl Component for Thread {
             Msg::Deed(deed) => self.perform(ctx, deed),
             Msg::CloseLadder => {
                 self.ladder = None;
+                true
+            }
+            Msg::Block(view) => {
+                self.blocking = Some(view);
+                true
+            }
+            Msg::Blocked => {
+                props.onblocked.emit(self.blocking.take() == Some(View::Block));
                 true
             }
             Msg::Send(text) => {
@@ -289,13 +304,17 @@ impl Component for Thread {
                             <p>{ who::short(&props.with, "") }</p>
                         }
                     </div>
-                    if !props.blocked { { icon_button(Glyph::Block, Phrase::Block.say(), &self.block(ctx, "block")) } }
+                    if !props.blocked && self.blocking.is_none() {
+                        { icon_button(Glyph::Block, Phrase::Block.say(), &link.callback(|()| Msg::Block(View::Block))) }
+                    }
                 </header>
                 <div role="status">
-                    if props.blocked {
+                    if let Some(view) = self.blocking {
+                        <Extra {view} words={AttrValue::from(props.with.to_string())} onword={link.batch_callback(|word| (word == Word::Back).then_some(Msg::Blocked))} />
+                    } else if props.blocked {
                         <div class="banner">
                             <span>{ Phrase::HaveBlocked(&name).say() }</span>
-                            { button(Phrase::Unblock.say(), Weight::Plain, &self.block(ctx, "unblock")) }
+                            { button(Phrase::Unblock.say(), Weight::Plain, &link.callback(|()| Msg::Block(View::Unblock))) }
                         </div>
                     }
                 </div>
@@ -344,13 +363,6 @@ impl Component for Thread {
 }
 
 impl Thread {
-    /// Puts the other side on the block list (`block`), or takes it off (`unblock`).
-    fn block(&self, ctx: &Context<Self>, name: &'static str) -> Callback<()> {
-        let props = ctx.props();
-        let change = Change { instance: props.device.instance(), name: name.to_owned(), value: props.with.to_string() };
-        props.onprefer.reform(move |()| change.clone())
-    }
-
     /// Keeps a draft without this component, which may be on its way out when the last one comes.
     fn keeper(&self, ctx: &Context<Self>) -> Callback<String> {
         let (device, with) = (ctx.props().device.clone(), ctx.props().with.clone());

@@ -21,9 +21,8 @@ use crate::shell::device::{Device, Event as Happening};
 use crate::shell::extra::Word;
 use crate::shell::links::{self, Outside};
 use crate::shell::notify::{self, Permission};
-use crate::shell::preferences::{self, Change, Preferences};
 use crate::shell::settings::Settings;
-use crate::shell::{clock, dom, push, updates};
+use crate::shell::{clock, dom, preferences, push, updates};
 use crate::texts::Phrase;
 use crate::ui::icon::{Glyph, icon};
 use crate::ui::spinner::spinner;
@@ -33,7 +32,7 @@ use crate::who;
 const TOAST_MS: u32 = 2500;
 /// How often a newer version of the app is looked for.
 const UPDATE_MS: u32 = 30 * 60 * 1000;
-/// How long changes of the store are gathered before the preferences are read again.
+/// How long changes of the store are gathered before what depends on them is read again.
 const GATHER_MS: u32 = 500;
 /// How many emoji count as recent.
 const RECENT: usize = 14;
@@ -60,11 +59,8 @@ pub enum Msg {
     /// The kept settings have changed.
     Settings,
     Privacy(Privacy),
-    /// The server has said what the user prefers.
-    Preferences(Option<Preferences>),
-    Prefer(Change),
-    /// A change was not saved.
-    NotSaved,
+    /// Whether somebody is on the block list.
+    Blocked(Address, bool),
     Emoji(AttrValue),
     Toast(Option<AttrValue>),
     Retry,
@@ -96,10 +92,11 @@ pub struct Messenger {
     /// The code of a device to be linked, which was scanned.
     code: Option<AttrValue>,
     settings: Settings,
-    preferences: Option<Preferences>,
-    /// How often they have changed.
+    /// The other side of the conversation that is open, if it is on the block list.
+    blocked: Option<Address>,
+    /// Counts the changes of the store.
     news: u32,
-    /// Until the preferences are read again.
+    /// Until what depends on the store is read again.
     again: Option<Timeout>,
     search: NodeRef,
     toast: Option<(AttrValue, Timeout)>,
@@ -160,7 +157,7 @@ impl Component for Messenger {
             overlay: None,
             code: None,
             settings: Settings::load(),
-            preferences: None,
+            blocked: None,
             news: 0,
             again: None,
             search: NodeRef::default(),
@@ -171,7 +168,7 @@ impl Component for Messenger {
             _beats: [minute, update],
         };
         page.scanned(&links::hash());
-        page.look();
+        page.look(ctx);
         let settings = &page.settings;
         if settings.notify && notify::permission() == Permission::Granted {
             // Anew each time: what the server or the push service has lost is there again.
@@ -180,13 +177,17 @@ impl Component for Messenger {
                 push::subscribe(text, &Phrase::NewMessage.words()).await;
             });
         }
-        page.read_preferences(ctx);
         page
     }
 
     fn update(&mut self, ctx: &Context<Self>, msg: Msg) -> bool {
         match msg {
             Msg::Happened(Happening::Changed) => {
+                let privacy = self.device.privacy();
+                if !privacy.read_reports {
+                    // The server withholds them, where the preferences say so, for all devices alike.
+                    self.device.command(Command::Settings(Privacy { read_reports: true, ..privacy }));
+                }
                 self.version += 1;
                 true
             }
@@ -196,8 +197,9 @@ impl Component for Messenger {
                 false
             }
             Msg::Stored => {
-                self.read_preferences(ctx);
-                false
+                self.news += 1;
+                self.ask_blocked(ctx);
+                self.overlay == Some(Overlay::Settings)
             }
             Msg::Happened(Happening::SignedOut { expelled }) => {
                 ctx.props().onsignedout.emit(expelled);
@@ -208,13 +210,13 @@ impl Component for Messenger {
                 let route = Route::parse(&hash);
                 let changed = route != self.route;
                 self.route = route;
-                self.look();
+                self.look(ctx);
                 changed
             }
             Msg::Key(key) => self.key(key),
             Msg::Outside(outside) => {
                 self.device.outside(outside);
-                self.look();
+                self.look(ctx);
                 false
             }
             Msg::Minute => {
@@ -225,7 +227,6 @@ impl Component for Messenger {
             Msg::Ask(overlay) => {
                 self.overlay = overlay;
                 self.code = None;
-                self.read_preferences(ctx);
                 true
             }
             Msg::Start(Person { address, name }) => {
@@ -245,30 +246,13 @@ impl Component for Messenger {
                 self.device.command(Command::Settings(privacy));
                 false
             }
-            Msg::Preferences(None) => false,
-            Msg::Preferences(Some(kept)) => {
-                let (privacy, wanted) = (self.device.privacy(), kept.read_reports(&ctx.props().session.instance));
-                self.preferences = Some(kept);
-                self.news += 1;
-                if privacy.read_reports != wanted {
-                    self.device.command(Command::Settings(Privacy { read_reports: wanted, ..privacy }));
+            Msg::Blocked(with, on) => {
+                // Perhaps another conversation has been opened meanwhile.
+                let changed = self.route == Route::With(with.clone()) && on != (self.blocked.as_ref() == Some(&with));
+                if changed {
+                    self.blocked = on.then_some(with);
                 }
-                true
-            }
-            Msg::Prefer(change) => {
-                let (account, link) = (ctx.props().session.address.clone(), ctx.link().clone());
-                spawn_local(async move {
-                    link.send_message(match preferences::change(&account, &change, Preferences::block).await {
-                        Some(kept) => Msg::Preferences(Some(kept)),
-                        None => Msg::NotSaved,
-                    });
-                });
-                false
-            }
-            Msg::NotSaved => {
-                self.read_preferences(ctx);
-                ctx.link().send_message(Msg::Toast(Some(Phrase::NotSaved.say())));
-                false
+                changed
             }
             Msg::Emoji(emoji) => {
                 let recent = &mut self.settings.recent_emoji;
@@ -362,19 +346,25 @@ impl Messenger {
         let domain = &ctx.props().session.domain;
         let title = self.device.thread(&with, |thread| Some(thread.title().to_string())).unwrap_or_else(|| who::short(&with, domain));
         let draft = summary.and_then(|thread| thread.draft.as_deref().map(str::to_owned)).unwrap_or_default();
+        let peer = with.clone();
         html! {
             <Thread key={with.as_str()} device={self.device.clone()} with={with.clone()} title={AttrValue::from(title)}
                 unread={summary.map_or(0, |thread| thread.unread)} draft={AttrValue::from(draft)} draft_reply={summary.and_then(|thread| thread.draft_reply.clone())}
-                blocked={self.preferences.as_ref().is_some_and(|kept| kept.blocks(&ctx.props().session.instance, with.as_str()))} onprefer={link.callback(Msg::Prefer)}
+                blocked={self.blocked.as_ref() == Some(&with)} onblocked={link.callback(move |on| Msg::Blocked(peer.clone(), on))}
                 version={self.version} recent_emoji={self.settings.recent_emoji.clone()} onemoji={link.callback(Msg::Emoji)}
                 ontoast={link.callback(|words| Msg::Toast(Some(words)))} />
         }
     }
 
-    /// Asks the server what the user prefers, if that is another thing than is known.
-    fn read_preferences(&self, ctx: &Context<Self>) {
-        let (account, known, link) = (ctx.props().session.address.clone(), self.preferences.clone(), ctx.link().clone());
-        spawn_local(async move { link.send_message(Msg::Preferences(preferences::load(&account, known.as_ref()).await)) });
+    /// Asks the server whether the other side is blocked.
+    fn ask_blocked(&self, ctx: &Context<Self>) {
+        let Route::With(with) = self.route.clone() else { return };
+        let (account, link) = (ctx.props().session.address.clone(), ctx.link().clone());
+        spawn_local(async move {
+            if let Some(on) = preferences::blocks(&account, &with).await {
+                link.send_message(Msg::Blocked(with, on));
+            }
+        });
     }
 
     /// The title of the tab: how much is unread, and whose conversation is open.
@@ -399,7 +389,8 @@ impl Messenger {
     }
 
     /// Tells the device what the person looks at.
-    fn look(&self) {
+    fn look(&self, ctx: &Context<Self>) {
+        self.ask_blocked(ctx);
         let at = match &self.route {
             Route::With(with) => Some(with.clone()),
             Route::Home => None,

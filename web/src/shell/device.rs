@@ -21,7 +21,7 @@ use wasm_core::client::view::{Bubble, Link, Quote, Thread, ThreadSummary, Waitin
 use wasm_core::client::{Command, Engine, Input, Output, Profile, Settings as Privacy};
 use wasm_core::cpm::address::Address;
 use wasm_core::cpm::history::Session;
-use wasm_core::cpm::ids::{InstanceId, MessageId};
+use wasm_core::cpm::ids::MessageId;
 
 use super::entropy;
 use super::links::{self, Outside};
@@ -185,11 +185,6 @@ impl Device {
         let tab = self.0.tab.clone();
         self.note_attention(tab.clone(), attentive, at.clone());
         self.say(&Note::Attention { tab, attentive, at });
-    }
-
-    /// This device among those of its user.
-    pub fn instance(&self) -> InstanceId {
-        self.0.session.instance.clone()
     }
 
     /// Whether messages are kept in this browser.

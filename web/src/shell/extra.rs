@@ -28,15 +28,23 @@ pub enum View {
     Link,
     /// The way of a message; the words are its identifier.
     Ladder,
+    /// Blocking somebody; the words are their address.
+    Block,
+    /// Unblocking them.
+    Unblock,
 }
 
 impl View {
+    const ALL: [View; 5] = [View::Settings, View::Link, View::Ladder, View::Block, View::Unblock];
+
     /// Its name in the attribute.
     pub fn name(self) -> &'static str {
         match self {
             View::Settings => "settings",
             View::Link => "link",
             View::Ladder => "ladder",
+            View::Block => "block",
+            View::Unblock => "unblock",
         }
     }
 }
@@ -56,7 +64,7 @@ pub enum Word {
     Settings,
     /// Somebody is signed in, and remembered.
     SignedIn,
-    /// The person wants to leave.
+    /// The person wants to leave, or there is nothing more to do.
     Back,
 }
 
@@ -158,7 +166,7 @@ pub fn serve<C: BaseComponent>(draw: impl Fn(Call) -> AppHandle<C> + 'static) {
     EventListener::new_with_options(&document(), OPEN, EventListenerOptions::run_in_capture_phase(), move |event| {
         let Some(host) = event.target().and_then(|target| target.dyn_into::<Element>().ok()) else { return };
         let named = host.get_attribute(VIEW).unwrap_or_default();
-        let Some(view) = [View::Settings, View::Link, View::Ladder].into_iter().find(|view| view.name() == named) else { return };
+        let Some(view) = View::ALL.into_iter().find(|view| view.name() == named) else { return };
         let words = host.get_attribute(WORDS).map(AttrValue::from);
         let drawn = draw(Call { host: host.clone(), view, words });
         EventListener::once(&host, CLOSE, move |_| drawn.destroy()).forget();

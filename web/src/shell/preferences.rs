@@ -60,13 +60,25 @@ pub fn load<'a>(account: &'a Address, known: Option<&'a Preferences>) -> Awaited
     })
 }
 
-/// Has the server keep what `apply` makes of what is there; nothing when it does not.
-pub fn change<'a>(account: &'a Address, change: &'a Change, apply: fn(&Preferences, &Change) -> Option<()>) -> Awaited<'a> {
+/// Whether somebody is on the block list, which those who block in the app keep the same in all profiles; nothing when the server does not
+/// say it. One question about one element, which the first module asks: it has nothing else of the document.
+pub async fn blocks(account: &Address, who: &Address) -> Option<bool> {
+    let sender = http::segment(&["sender[@uri=\"", who.as_str(), "\"]"].concat());
+    let path = [&path(account), "/~~/preferences/profile%5B1%5D/blocked/", &sender].concat();
+    match http::ask("GET", &path, None).await.status {
+        200 => Some(true),
+        404 => Some(false),
+        _ => None,
+    }
+}
+
+/// Has the server keep what a change makes of what is there; nothing when it does not.
+pub fn change<'a>(account: &'a Address, change: &'a Change) -> Awaited<'a> {
     Box::pin(async move {
         for _ in 0..ATTEMPTS {
             let preferences = load(account, None).await?;
             // Nothing comes of a change of what is gone.
-            let _ = apply(&preferences, change);
+            let _ = preferences.apply(change);
             let (name, value) = preferences.tag.as_deref().map_or(("if-none-match", "*"), |tag| ("if-match", tag));
             let body = XmlSerializer::new().ok()?.serialize_to_string(&preferences.document).ok()?;
             let answer = http::send("PUT", &path(account), ["content-type", MEDIA_TYPE, name, value], Some(&body)).await;
@@ -161,27 +173,18 @@ impl Preferences {
         self.profile(instance).is_none_or(|profile| text(&profile, "read-reports") != "false")
     }
 
-    /// Whether an entry is on the block list of the profile of this device.
-    pub fn blocks(&self, instance: &InstanceId, entry: &str) -> bool {
-        self.profile(instance).is_some_and(|profile| with(all(&profile, "sender"), "uri", entry).is_some())
-    }
-
-    /// Puts somebody on the block list (`block`) or takes them off it: the change that the first module makes.
-    pub fn block(&self, change: &Change) -> Option<()> {
-        for profile in self.profiles() {
-            with(all(&profile, "sender"), "uri", &change.value).into_iter().for_each(|sender| sender.remove());
-            if change.name == "block" {
-                set_attribute(&added(&made(&profile, "blocked")?, "sender")?, "uri", &change.value);
-            }
-        }
-        Some(())
-    }
-
     /// Makes a change; nothing where what it is about is gone.
-    pub fn apply(&self, change: &Change) -> Option<()> {
+    fn apply(&self, change: &Change) -> Option<()> {
         let (root, profile, value) = (self.root()?, self.profile(&change.instance)?, &*change.value);
         match &*change.name {
-            "unblock" => self.block(change)?,
+            "block" | "unblock" => {
+                for profile in self.profiles() {
+                    with(all(&profile, "sender"), "uri", value).into_iter().for_each(|sender| sender.remove());
+                    if change.name == "block" {
+                        set_attribute(&added(&made(&profile, "blocked")?, "sender")?, "uri", value);
+                    }
+                }
+            }
             "away" => {
                 let defers = matches!(value, "push" | "notify");
                 if defers {
@@ -208,6 +211,15 @@ impl Preferences {
                 let chosen: Vec<&str> = Days::NAMES.into_iter().filter(|day| days.contains(day) != (*day == value)).collect();
                 set_attribute(&period, "days", &chosen.join(" "));
                 localise(&period);
+            }
+            "device" => {
+                let gets = gets_messages(&profile, value);
+                let device = device(&profile, value).or_else(|| {
+                    let device = added(&made(&profile, "devices")?, "device")?;
+                    set_attribute(&device, "instance", value);
+                    Some(device)
+                })?;
+                set(&device, "messages", if gets { "false" } else { "true" });
             }
             "profile" => self.choose(&root, &change.instance, value)?,
             "add" => {
@@ -238,6 +250,16 @@ impl Preferences {
         }
         Some(())
     }
+}
+
+/// What a profile says of one of the devices.
+fn device(profile: &Element, instance: &str) -> Option<Element> {
+    with(all(profile, "devices > device"), "instance", instance)
+}
+
+/// Whether a profile lets a device get messages.
+pub fn gets_messages(profile: &Element, instance: &str) -> bool {
+    device(profile, instance).is_none_or(|device| text(&device, "messages") != "false")
 }
 
 /// The first period of quiet hours, which is the one that the page knows.

@@ -247,6 +247,7 @@ pub fn words(phrase: Phrase<'_>) -> Cow<'static, str> {
             "sat" => "Sat",
             _ => "Sun",
         },
+        Receivers => "Devices that get messages",
         BlockedPeople => "People I have blocked",
         NobodyBlocked => "Nobody. Block somebody in your conversation with them.",
         Block => "Block this person",

@@ -10,9 +10,11 @@ use wasm_core::cpm::address::Address;
 use wasm_core::cpm::ids::InstanceId;
 use wasm_core::cpm::preferences::{Days, MOST_PROFILES};
 
-use crate::shell::preferences::{self, Change, Element, Preferences, all, attribute, period, text};
+use crate::shell::devices::{self, Known};
+use crate::shell::preferences::{self, Change, Element, Preferences, all, attribute, gets_messages, period, text};
 use crate::shell::{account, dom};
 use crate::texts::Phrase;
+use crate::ui::button::{Weight, button as press};
 use crate::ui::spinner::spinner;
 use crate::who;
 
@@ -92,13 +94,17 @@ pub struct Props {
 #[component]
 pub fn Preferring(props: &Props) -> Html {
     let kept = use_state(|| None::<Preferences>);
+    let owned = use_state(Vec::<Known>::new);
     let failed = use_state(|| false);
     let Some(session) = use_memo((), |()| account::remembered()).as_ref().clone() else { return html! {} };
     {
-        let (kept, address) = (kept.setter(), session.address.clone());
+        let (known, kept, owned, address) = ((*kept).clone(), kept.setter(), owned.setter(), session.address.clone());
         use_effect_with(props.news, move |_| {
             spawn_local(async move {
-                if let Some(new) = preferences::load(&address, None).await {
+                if let Ok(list) = devices::list().await {
+                    owned.set(list);
+                }
+                if let Some(new) = preferences::load(&address, known.as_ref()).await {
                     kept.set(Some(new));
                 }
             });
@@ -109,7 +115,7 @@ pub fn Preferring(props: &Props) -> Html {
         Callback::from(move |change: Change| {
             let (kept, failed, address) = (kept.clone(), failed.clone(), address.clone());
             spawn_local(async move {
-                let new = preferences::change(&address, &change, Preferences::apply).await;
+                let new = preferences::change(&address, &change).await;
                 failed.set(new.is_none());
                 // What was not saved is not to look as if it were.
                 if let Some(new) = if new.is_some() { new } else { preferences::load(&address, None).await } {
@@ -120,13 +126,50 @@ pub fn Preferring(props: &Props) -> Html {
     };
     html! {
         <>
-            if let Some(kept) = &*kept { { section(kept, &session.instance, &onchange) } } else { { spinner(Some(Phrase::Loading.say())) } }
+            if let Some(kept) = &*kept { { section(kept, &session.instance, &owned, &onchange) } } else { { spinner(Some(Phrase::Loading.say())) } }
             <p role="alert" class="field__wrong">{ failed.then(|| Phrase::NotSaved.say()) }</p>
         </>
     }
 }
 
-fn section(kept: &Preferences, instance: &InstanceId, onchange: &Callback<Change>) -> Html {
+#[derive(Properties, PartialEq)]
+pub struct BlockingProps {
+    /// `block` or `unblock`.
+    pub name: &'static str,
+    /// Whose address it is about.
+    pub who: AttrValue,
+    pub ondone: Callback<()>,
+}
+
+/// Blocks or unblocks somebody at once, and says so only if it fails.
+#[component]
+pub fn Blocking(props: &BlockingProps) -> Html {
+    let tries = use_state(|| 0);
+    let failed = use_state(|| false);
+    {
+        let (name, who, ondone, failed) = (props.name, props.who.to_string(), props.ondone.clone(), failed.setter());
+        use_effect_with(*tries, move |_| {
+            spawn_local(async move {
+                let Some(session) = account::remembered() else { return failed.set(true) };
+                let change = Change { instance: session.instance, name: name.to_owned(), value: who };
+                match preferences::change(&session.address, &change).await {
+                    Some(_) => ondone.emit(()),
+                    None => failed.set(true),
+                }
+            });
+        });
+    }
+    if !*failed {
+        return spinner(Some(Phrase::Loading.say()));
+    }
+    let retry = Callback::from(move |()| {
+        failed.set(false);
+        tries.set(*tries + 1);
+    });
+    html! { <div role="alert">{ Phrase::NotSaved.say() }{ " " }{ press(Phrase::Retry.say(), Weight::Plain, &retry) }</div> }
+}
+
+fn section(kept: &Preferences, instance: &InstanceId, owned: &[Known], onchange: &Callback<Change>) -> Html {
     let Some(profile) = kept.profile(instance) else { return html! {} };
     let words = NodeRef::default();
     let listen = |clicks: bool| {
@@ -169,6 +212,11 @@ fn section(kept: &Preferences, instance: &InstanceId, onchange: &Callback<Change
         let checked = quiet.as_ref().is_some_and(|hours| attribute(hours, "days").contains(name));
         html! { <label><input type="checkbox" name="day" value={name} {checked} /><span>{ Phrase::Day(name).say() }</span></label> }
     };
+    let device = |known: &Known| {
+        let value = known.instance.to_string();
+        let checked = gets_messages(&profile, &value);
+        html! { <label><input type="checkbox" name="device" {value} {checked} /><span>{ &*known.name }</span></label> }
+    };
     html! {
         <section aria-labelledby="preferences-title" {onclick} {onchange}>
             <h3 id="preferences-title">{ Phrase::Preferences.say() }</h3>
@@ -181,6 +229,8 @@ fn section(kept: &Preferences, instance: &InstanceId, onchange: &Callback<Change
             if quiet.is_some() {
                 <div class="choices" role="group" aria-label={Phrase::QuietDays.say()}>{ for Days::NAMES.into_iter().map(day) }</div>
             }
+            <h3 id="receivers-title">{ Phrase::Receivers.say() }</h3>
+            <div class="choices" role="group" aria-labelledby="receivers-title">{ for owned.iter().map(device) }</div>
             { field("checkbox", "read-reports", Phrase::TellRead, ON.to_owned(), kept.read_reports(instance)) }
             <h3>{ Phrase::BlockedPeople.say() }</h3>
             <div class="row">
