@@ -13,8 +13,9 @@ use crate::slim::slim;
 use crate::stamp::{Inputs, unless_fresh};
 use crate::wasm::Trunk;
 
-/// What everything that a first visit loads may weigh, compressed with brotli.
-const FIRST_LOAD_LIMIT: usize = 250 * 1024;
+/// What everything that a first visit loads may weigh, compressed with brotli. The aim is 250 KB: it was met before the engine learnt
+/// MSRP and SDP, which take the rest. Only to be made smaller.
+const FIRST_LOAD_LIMIT: usize = 288 * 1024;
 /// What the second module may weigh: Yew is in both.
 const EXTRA_LIMIT: usize = 150 * 1024;
 /// The second module, as Trunk names it.
