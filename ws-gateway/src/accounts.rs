@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use subtle::ConstantTimeEq;
 use wasm_core::Text;
 use wasm_core::cpm::address::Address;
+use wasm_core::cpm::{deferred, feature};
 use wasm_core::sip::digest::Ha1;
 
 use crate::participating::SYSTEM;
@@ -26,6 +27,9 @@ pub const MOST_ADDRESSES: usize = 16;
 
 /// The most faults of a file that are listed.
 const MOST_FAULTS: usize = 50;
+
+/// The user parts of the service's own addresses: of its messages, of the deferred queue, of what makes groups.
+const RESERVED: [&str; 3] = [SYSTEM, deferred::USER, feature::CONFERENCE_FACTORY];
 
 /// A user as the operator describes them.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -62,7 +66,7 @@ pub enum AccountError {
     /// More addresses than an account may have.
     #[error("an account has at most {MOST_ADDRESSES} addresses")]
     TooManyAddresses,
-    /// The address that the service itself writes from.
+    /// An address at which the service itself answers or writes from.
     #[error("{0} is the service's own address: choose another one")]
     Reserved(Address),
     /// No password.
@@ -218,7 +222,7 @@ fn check(user: &NewUser) -> Result<NewAccount, AccountError> {
     if addresses.len() > MOST_ADDRESSES {
         return Err(AccountError::TooManyAddresses);
     }
-    if let Some(address) = addresses.iter().find(|address| address.user() == SYSTEM && address.domain().is_some()) {
+    if let Some(address) = addresses.iter().find(|address| RESERVED.contains(&address.user()) && address.domain().is_some()) {
         return Err(AccountError::Reserved(address.clone()));
     }
     let numeric = |domain: &str| domain.starts_with('[') || domain.parse::<IpAddr>().is_ok();
@@ -313,6 +317,9 @@ mod tests {
         assert!(matches!(add(&store, &user("sip:a@[2001:db8::1]")), Err(AccountError::NumericDomain(_))));
         assert_eq!(with(|user| user.others = vec!["555".into()]), AccountError::NoAddress("555".into()));
         assert_eq!(with(|user| user.others = (0..16).map(|n| format!("+1555010{n}")).collect()), AccountError::TooManyAddresses);
+        for own in ["sip:system@rcs.test", "sip:deferred@rcs.test", "sip:conference-factory@rcs.test"] {
+            assert!(matches!(add(&store, &user(own)), Err(AccountError::Reserved(_))), "{own}");
+        }
         assert_eq!(with(|user| user.password.clear()), AccountError::NoPassword);
         assert_eq!(with(|user| user.password = "a\nb".into()), AccountError::BadPassword);
         assert_eq!(with(|user| user.password = "x".repeat(257)), AccountError::BadPassword);
