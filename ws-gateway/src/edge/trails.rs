@@ -19,9 +19,9 @@ use wasm_core::{Text, Time};
 
 use super::Gateway;
 use super::http::ApiError;
-use super::session::Signed;
+use super::session::{Signed, write};
 use crate::node::{Directory as _, End, Rung, Sent};
-use crate::store::{Direction, StoredMessage, UserId, Write};
+use crate::store::{Direction, StoredMessage, Unit, UserId, Write};
 
 /// Steps that wait to be written: of all users, and of one.
 const MOST: usize = 50_000;
@@ -161,8 +161,9 @@ pub async fn show(State(gateway): State<Arc<Gateway>>, signed: Signed, Path(id):
     let id = MessageId::parse(&Text::from(id)).ok_or_else(|| ApiError::bad_request("This is not a message's identifier."))?;
     let user = signed.account.user;
     let wanted = id.clone();
-    // What is on its way to the disk at this moment is seen at the next look.
     let waiting = gateway.trails.of(user, &id);
+    // What is on its way to the disk is there when what was handed in after it is.
+    write(&gateway, Unit::default()).await?;
     let (message, written) = gateway
         .read(move |store| {
             let mut entries = store.message(user, Direction::Out, &wanted)?;

@@ -64,7 +64,7 @@ fn profiles(all: &Preferences, instance: &InstanceId, profile: &Element, words: 
             <details>
                 <summary>{ Phrase::Profiles.say() }</summary>
                 <input ref={words} class="field" aria-label={name.clone()} placeholder={name} maxlength="64" />
-                <div class="row">
+                <div class="question__line">
                     if room { { button("add", Phrase::ProfileAdd, String::new()) } }
                     { button("display-name", Phrase::ProfileRename, String::new()) }
                     if id != default {
@@ -233,7 +233,7 @@ fn section(kept: &Preferences, instance: &InstanceId, owned: &[Known], onchange:
             <div class="choices" role="group" aria-labelledby="receivers-title">{ for owned.iter().map(device) }</div>
             { field("checkbox", "read-reports", Phrase::TellRead, ON.to_owned(), kept.read_reports(instance)) }
             <h3>{ Phrase::BlockedPeople.say() }</h3>
-            <div class="row">
+            <div class="question__line">
                 if senders.is_empty() { <p class="switch__hint">{ Phrase::NobodyBlocked.say() }</p> }
                 { for senders.iter().map(blocked) }
             </div>
